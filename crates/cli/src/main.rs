@@ -1,0 +1,2 @@
+//! The `coact` binary.
+fn main() {}

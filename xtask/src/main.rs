@@ -1,0 +1,2 @@
+//! Builds, checks and benchmarks of the coact workspace.
+fn main() {}
