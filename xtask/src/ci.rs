@@ -1,0 +1,135 @@
+//! `cargo xtask ci`: what must hold before a change goes in, cheapest check first.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::{Failure, Result, bench, fuzz, golden, process, testing, tidy, vectors};
+
+/// Help text.
+pub const HELP: &str = "\
+Usage: cargo xtask ci [--keep-going] [STEP]...
+
+Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, vectors, golden,
+examples, bench (quick), fuzz (5 s a target) and deny. The last two are skipped, and say so, where their tools are
+not installed. Stops at the first failure unless --keep-going is given. Named steps run alone.
+
+Example: cargo xtask ci fmt tidy clippy";
+
+enum Outcome {
+    Passed,
+    Skipped(String),
+}
+
+type Step = (&'static str, fn(&Path) -> Result<Outcome>);
+
+/// Every step, cheapest first.
+const STEPS: &[Step] = &[
+    ("fmt", |root| passed(process::run(&mut process::cargo(root, &["fmt", "--all", "--check"])))),
+    ("tidy", |root| passed(tidy::run(root, &[]))),
+    ("clippy", clippy),
+    ("doc", doc),
+    ("test", |root| passed(testing::run(root, &[]))),
+    ("vectors", |root| passed(vectors::run(root, &[]))),
+    ("golden", |root| passed(golden::run(root, &[]))),
+    ("examples", examples),
+    ("bench", |root| passed(bench::run(root, &["--quick".to_owned()]))),
+    ("fuzz", short_fuzz),
+    ("deny", deny),
+];
+
+fn passed(result: Result) -> Result<Outcome> {
+    result.map(|()| Outcome::Passed)
+}
+
+fn clippy(root: &Path) -> Result<Outcome> {
+    let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    passed(process::run(&mut process::cargo(root, &args)))
+}
+
+fn doc(root: &Path) -> Result<Outcome> {
+    let mut command = process::cargo(root, &["doc", "--workspace", "--no-deps", "--locked"]);
+    passed(process::run(command.env("RUSTDOCFLAGS", "-D warnings")))
+}
+
+/// Runs every example of the library crates; one that does not end or does not succeed is a fault.
+fn examples(root: &Path) -> Result<Outcome> {
+    let mut n = 0;
+    for (package, example) in example_targets(root)? {
+        let args = ["run", "--release", "--quiet", "-p", &package, "--example", &example];
+        process::run(&mut process::cargo(root, &args))?;
+        n += 1;
+    }
+    Ok(if n == 0 { Outcome::Skipped("there are no examples".to_owned()) } else { Outcome::Passed })
+}
+
+/// Package and name of every example target, in the order of `cargo metadata`.
+fn example_targets(root: &Path) -> Result<Vec<(String, String)>> {
+    let metadata = tidy::metadata(root)?;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            if target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == "example")) {
+                found.push((text(&package["name"]), text(&target["name"])));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn short_fuzz(root: &Path) -> Result<Outcome> {
+    if let Some((program, words)) = fuzz::missing() {
+        return Ok(Outcome::Skipped(format!("install with: {program} {}", words.join(" "))));
+    }
+    passed(fuzz::run(root, &["--seconds".to_owned(), "5".to_owned()]))
+}
+
+fn deny(root: &Path) -> Result<Outcome> {
+    if !process::succeeds(Command::new("cargo").args(["deny", "--version"])) {
+        return Ok(Outcome::Skipped("install with: cargo install cargo-deny --locked".to_owned()));
+    }
+    // Advisories need a database from the network; licenses, bans and sources do not.
+    passed(process::run(&mut process::cargo(root, &["deny", "check", "licenses", "bans", "sources"])))
+}
+
+/// Runs the command.
+pub fn run(root: &Path, args: &[String]) -> Result {
+    let args = Args::parse(args, &["--keep-going"], &[])?;
+    if let Some(word) = args.words.iter().find(|w| !STEPS.iter().any(|(name, _)| name == w)) {
+        let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::Usage(format!("unknown step `{word}`; one of: {}", names.join(", "))));
+    }
+    let mut rows: Vec<(&str, Duration, String)> = Vec::new();
+    let mut failed = Vec::new();
+    for (name, step) in
+        STEPS.iter().filter(|(name, _)| args.words.is_empty() || args.words.iter().any(|w| w == name))
+    {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        let outcome = step(root);
+        let said = match outcome {
+            Ok(Outcome::Passed) => "passed".to_owned(),
+            Ok(Outcome::Skipped(why)) => format!("skipped ({why})"),
+            Err(Failure::Run(why) | Failure::Usage(why)) => {
+                failed.push(*name);
+                format!("FAILED: {why}")
+            }
+        };
+        rows.push((name, start.elapsed(), said));
+        if !failed.is_empty() && !args.flag("--keep-going") {
+            break;
+        }
+    }
+    println!("\n{:<10} {:>9}  outcome", "step", "seconds");
+    for (name, took, said) in &rows {
+        println!("{name:<10} {:>9.1}  {}", took.as_secs_f64(), said.lines().next().unwrap_or_default());
+    }
+    let total: Duration = rows.iter().map(|(_, took, _)| *took).sum();
+    println!("{:<10} {:>9.1}", "total", total.as_secs_f64());
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("failed: {}", failed.join(", ")).into())
+}

@@ -1,0 +1,85 @@
+//! Child processes: started in the workspace root, shown before they run, and judged by their exit status.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::{Failure, Result};
+
+/// `cargo` of the toolchain that runs us, in the workspace root.
+pub fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(args);
+    command
+}
+
+/// The command as one would type it.
+pub fn line_of(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let words = std::iter::once(name).chain(command.get_args());
+    words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+fn cannot_start(command: &Command, error: &std::io::Error) -> Failure {
+    Failure::Run(format!("cannot start `{}`: {error}", line_of(command)))
+}
+
+/// Runs the command with our own input and output.
+pub fn run(command: &mut Command) -> Result {
+    eprintln!("$ {}", line_of(command));
+    let status = command.status().map_err(|e| cannot_start(command, &e))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::Run(format!("`{}` failed ({status})", line_of(command))))
+}
+
+/// Runs the command and returns what it wrote to its standard output.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command.output().map_err(|e| cannot_start(command, &e))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::Run(format!(
+            "`{}` failed ({}): {}",
+            line_of(command),
+            output.status,
+            stderr.trim()
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether the command can be started and succeeds; its output is discarded.
+pub fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// Runs the command, passes both of its outputs on, and hands every line of them to `see`.
+pub fn tee(command: &mut Command, see: &(impl Fn(&str) + Sync)) -> Result {
+    eprintln!("$ {}", line_of(command));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| cannot_start(command, &e))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| pass_on(stdout, std::io::stdout(), see));
+        scope.spawn(|| pass_on(stderr, std::io::stderr(), see));
+    });
+    let status = child.wait().map_err(|e| cannot_start(command, &e))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::Run(format!("`{}` failed ({status})", line_of(command))))
+}
+
+fn pass_on(from: Option<impl Read>, mut to: impl Write, see: &impl Fn(&str)) {
+    let Some(from) = from else { return };
+    for line in BufReader::new(from).split(b'\n').map_while(std::result::Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        see(&line);
+        // A closed pipe at the other end is no reason to stop the child.
+        let _ = writeln!(to, "{line}");
+    }
+}
