@@ -109,8 +109,9 @@ mod tests {
     /// So that the plain test run holds the house rules as well.
     #[test]
     fn the_tree_is_tidy() {
-        let faults: Vec<String> =
-            super::check(&crate::root()).unwrap().iter().map(ToString::to_string).collect();
+        let root = crate::root();
+        let faults = super::check(&root, &super::files(&root).unwrap()).unwrap();
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }
