@@ -1,0 +1,384 @@
+//! The replay itself: ring, accumulator, table of final observations and priorities behind one door.
+
+use coact_core::{ActionBatch, EnvSpec, StepBatch, Stream};
+
+use crate::accumulator::Accumulator;
+use crate::batch::Batch;
+use crate::check::Gate;
+use crate::config::{Prioritized, ReplayConfig, WeightNorm};
+use crate::error::{Error, Result};
+use crate::finals::Finals;
+use crate::priority::{self, PrioritySums};
+use crate::ring::{Geometry, Ring, next, put, row, row_mut};
+
+/// Priorities of a replay.
+#[derive(Debug, Clone)]
+pub(crate) struct Priorities {
+    pub settings: Prioritized,
+    pub sums: PrioritySums,
+    /// What new transitions get: the largest leaf so far, at first that of priority 1.
+    pub largest: u32,
+    /// Smallest leaf, if weights are divided by the largest of the buffer.
+    pub least: Option<u32>,
+}
+
+/// The last transitions of `E` environments.
+///
+/// Feed it with [`Replay::begin`] and [`Replay::push`], draw with [`Replay::sample`]. Times count pushes over
+/// the life of the replay; the transition of environment `e` at time `t` has the id `t * E + e`.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    pub(crate) config: ReplayConfig,
+    pub(crate) gate: Gate,
+    pub(crate) ring: Ring,
+    pub(crate) finals: Finals,
+    pub(crate) accumulator: Accumulator,
+    pub(crate) priorities: Option<Priorities>,
+    /// Whether the first observations are there.
+    pub(crate) begun: bool,
+    /// Number of pushes; also the time of the observation to act on.
+    pub(crate) pushed: u64,
+    /// First cell of that time: `pushed mod T * E`.
+    pub(crate) head: usize,
+}
+
+impl Replay {
+    /// Bytes that a replay will take, to be told before they are taken. The operating system gives most of
+    /// them only as the replay fills. More are needed only if episodes are truncated before the limit in `spec`.
+    ///
+    /// # Errors
+    /// Settings that make no sense, or a size beyond 64 bits.
+    pub fn memory_bytes(spec: &EnvSpec, config: &ReplayConfig) -> Result<u64> {
+        config.check(spec)?;
+        let n_cells = (config.n_slots() * config.n_envs) as u64;
+        let ring = n_cells.checked_mul(Ring::cell_bytes(spec));
+        let finals = (config.n_final_rows(spec) as u64).checked_mul(Finals::row_bytes(spec));
+        let priorities = match config.prioritized {
+            Some(_) => PrioritySums::bytes(n_cells, config.normalize_weights_by == WeightNorm::Buffer),
+            None => 0,
+        };
+        ring.zip(finals)
+            .and_then(|(a, b)| a.checked_add(b)?.checked_add(priorities))
+            .ok_or(Error::Memory { capacity: config.capacity, bytes: u64::MAX })
+    }
+
+    /// An empty replay.
+    ///
+    /// # Errors
+    /// Settings that make no sense, or memory that is not there.
+    pub fn new(spec: &EnvSpec, config: ReplayConfig) -> Result<Self> {
+        let bytes = Self::memory_bytes(spec, &config)?;
+        // Asks for the memory without touching it; the columns then come zeroed and untouched.
+        let probe = usize::try_from(bytes).map(|n| Vec::<u8>::new().try_reserve_exact(n));
+        if !matches!(probe, Ok(Ok(()))) {
+            return Err(Error::Memory { capacity: config.capacity, bytes });
+        }
+        let geometry = Geometry { n_envs: config.n_envs, n_slots: config.n_slots() };
+        let one = |settings: Prioritized| Priorities {
+            settings,
+            sums: match config.normalize_weights_by {
+                WeightNorm::Batch => PrioritySums::new(geometry.n_cells()),
+                WeightNorm::Buffer => PrioritySums::with_minimum(geometry.n_cells()),
+            },
+            largest: priority::leaf_of(1.0, 0.0, settings.alpha),
+            least: None,
+        };
+        Ok(Self {
+            gate: Gate {
+                spec: spec.clone(),
+                n_envs: config.n_envs,
+                reward_limit: f32::MAX / config.n_step as f32,
+            },
+            ring: Ring::new(spec, geometry),
+            finals: Finals::new(spec, config.n_final_rows(spec)),
+            accumulator: Accumulator::new(config.n_step, config.gamma, config.n_envs),
+            priorities: config.prioritized.map(one),
+            begun: false,
+            pushed: 0,
+            head: 0,
+            config,
+        })
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &ReplayConfig {
+        &self.config
+    }
+
+    /// Transitions that can be sampled. A transition can be sampled once `n_step` steps followed its start.
+    pub fn len(&self) -> usize {
+        (self.newest_time() - self.oldest_time()) as usize * self.config.n_envs
+    }
+
+    /// Whether nothing can be sampled.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Transitions that can be sampled when the replay is full.
+    pub fn capacity(&self) -> usize {
+        self.config.capacity / self.config.n_envs * self.config.n_envs
+    }
+
+    /// Transitions pushed so far, those included that were overwritten or cannot be sampled yet.
+    pub fn inserted(&self) -> u64 {
+        self.pushed * self.config.n_envs as u64
+    }
+
+    /// First time that can be sampled.
+    pub(crate) fn oldest_time(&self) -> u64 {
+        (self.pushed + 1).saturating_sub(self.ring.geometry.n_slots as u64)
+    }
+
+    /// First time that cannot be sampled yet.
+    pub(crate) fn newest_time(&self) -> u64 {
+        (self.pushed + 1).saturating_sub(self.config.n_step as u64)
+    }
+
+    /// First observations after a reset of the environments. If episodes were running, they count as truncated
+    /// at the last observation pushed.
+    ///
+    /// # Errors
+    /// Columns of another shape, or an observation or state that is not finite; nothing is stored then.
+    pub fn begin(&mut self, first: &StepBatch) -> Result<()> {
+        self.gate.first(first)?;
+        if self.begun {
+            self.accumulator.cut(&mut self.ring, &mut self.finals, self.head, self.pushed);
+        }
+        self.ring.open(self.head, first);
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Stores one step of every environment: the actions taken on the observations given last, and what came of
+    /// them.
+    ///
+    /// # Errors
+    /// Columns of another shape, an action outside its space, or a number that is not finite (environment and
+    /// agent are named). Nothing is stored then.
+    pub fn push(&mut self, actions: &ActionBatch, step: &StepBatch) -> Result<()> {
+        if !self.begun {
+            return Err(Error::NotBegun);
+        }
+        self.gate.actions(actions)?;
+        self.gate.step(step)?;
+        let upcoming = self.ring.geometry.ahead(self.head, 1);
+        self.evict(upcoming);
+        for (g, ring) in self.ring.groups.iter_mut().enumerate() {
+            put(&mut ring.action, self.head * ring.action_row, &actions.discrete[g]);
+            put(&mut ring.continuous, self.head * ring.continuous_row, &actions.continuous[g]);
+        }
+        self.accumulator.push(&mut self.ring, &mut self.finals, self.head, step);
+        self.ring.open(upcoming, step);
+        self.head = upcoming;
+        self.pushed += 1;
+        self.admit();
+        Ok(())
+    }
+
+    /// Frees what the `E` cells from `first` on still hold.
+    fn evict(&mut self, first: usize) {
+        if self.pushed + 1 < self.ring.geometry.n_slots as u64 {
+            return;
+        }
+        for cell in first..first + self.config.n_envs {
+            let code = self.ring.next[cell];
+            if code & next::OWNER != 0
+                && let Some(row) = next::final_row(code)
+            {
+                self.finals.give(row);
+            }
+            if let Some(p) = &mut self.priorities {
+                p.sums.set(cell, 0);
+            }
+        }
+    }
+
+    /// Gives the transitions that became complete the priority of new ones.
+    fn admit(&mut self) {
+        let Some(p) = &mut self.priorities else { return };
+        if self.pushed >= self.config.n_step as u64 {
+            let first = self.ring.geometry.behind(self.head, self.config.n_step);
+            for cell in first..first + self.config.n_envs {
+                p.sums.set(cell, p.largest);
+            }
+        }
+        p.refresh(self.config.normalize_weights_by);
+    }
+
+    /// Draws `batch_size` transitions with replacement into `out`, whose columns are resized if they must be.
+    ///
+    /// Uniform: each independently, all weights 1. Prioritized: one from each of `batch_size` equal parts of the
+    /// total priority, in the order of the ring; weights are `(N P)^-beta`, divided by the largest.
+    ///
+    /// # Errors
+    /// A batch of none or more than are stored, or a `beta` that is negative or not finite.
+    pub fn sample(&self, rng: &mut Stream, batch_size: usize, beta: f32, out: &mut Batch) -> Result<()> {
+        if batch_size == 0 {
+            return Err(Error::Config("`batch_size` is 0; sample at least one transition".into()));
+        }
+        if batch_size > self.len() {
+            return Err(Error::TooFew { batch_size, stored: self.len() });
+        }
+        if !(beta.is_finite() && beta >= 0.0) {
+            return Err(Error::Config(format!(
+                "`beta` is {beta}; use 0 (no correction) to 1 (full correction)"
+            )));
+        }
+        out.resize(&self.gate.spec, batch_size);
+        match &self.priorities {
+            None => self.draw_uniform(rng, out),
+            Some(p) => self.draw_prioritized(p, rng, beta, out),
+        }
+        self.gather(out);
+        Ok(())
+    }
+
+    fn draw_uniform(&self, rng: &mut Stream, out: &mut Batch) {
+        let (oldest, stored) = (self.oldest_time() * self.config.n_envs as u64, self.len());
+        for id in &mut out.ids {
+            let high = (u128::from(rng.next_u64()) * stored as u128) >> 64;
+            *id = oldest + high as u64;
+        }
+        out.weight.fill(1.0);
+    }
+
+    fn draw_prioritized(&self, p: &Priorities, rng: &mut Stream, beta: f32, out: &mut Batch) {
+        p.sums.stratified(|| rng.uniform_f64(), &mut out.ids);
+        let leaf = |cell: u64| p.sums.get(cell as usize);
+        let least = p.least.or_else(|| out.ids.iter().map(|&c| leaf(c)).min()).unwrap_or(1);
+        for (weights, cells) in out.weight.chunks_mut(64).zip(out.ids.chunks(64)) {
+            let mut leaves = [1; 64];
+            leaves.iter_mut().zip(cells).for_each(|(l, &c)| *l = leaf(c));
+            priority::importance_weights(&leaves[..cells.len()], least, beta, weights);
+        }
+        out.ids.iter_mut().for_each(|id| *id = self.id_of(*id as usize));
+    }
+
+    /// The cell of a stored id.
+    #[inline]
+    fn cell_of(&self, id: u64) -> usize {
+        let age = self.inserted() - id;
+        let n_envs = self.config.n_envs;
+        // `inserted` is the id of the first cell of `head`.
+        let at = self.head + self.ring.geometry.n_cells() - age as usize;
+        debug_assert!(age as usize <= self.ring.geometry.n_cells() - n_envs);
+        if at >= self.ring.geometry.n_cells() { at - self.ring.geometry.n_cells() } else { at }
+    }
+
+    /// The id stored in a cell that can be sampled.
+    #[inline]
+    fn id_of(&self, cell: usize) -> u64 {
+        let age =
+            if cell < self.head { self.head - cell } else { self.head + self.ring.geometry.n_cells() - cell };
+        self.inserted() - age as u64
+    }
+
+    /// Copies the transitions named by `out.ids`.
+    fn gather(&self, out: &mut Batch) {
+        let ring = &self.ring;
+        for b in 0..out.size {
+            let cell = self.cell_of(out.ids[b]);
+            let code = ring.next[cell];
+            out.team_reward[b] = ring.team_reward[cell];
+            out.team_discount[b] = ring.team_discount[cell];
+            row_mut(&mut out.state, b, ring.state_row).copy_from_slice(row(
+                &ring.state,
+                cell,
+                ring.state_row,
+            ));
+            let final_row = next::final_row(code);
+            let later = if code & next::FINAL == 0 { ring.geometry.ahead(cell, code as usize) } else { cell };
+            let next_state = row_mut(&mut out.next_state, b, ring.state_row);
+            match final_row {
+                Some(r) => next_state.copy_from_slice(row(&self.finals.state, r, ring.state_row)),
+                None if code == next::NOWHERE => next_state.fill(0.0),
+                None => next_state.copy_from_slice(row(&ring.state, later, ring.state_row)),
+            }
+            for (g, (from, to)) in ring.groups.iter().zip(&mut out.groups).enumerate() {
+                let (a, o, m) = (from.n_agents, from.obs_row, from.mask_row);
+                row_mut(&mut to.obs, b, o).copy_from_slice(row(&from.obs, cell, o));
+                row_mut(&mut to.mask, b, m).copy_from_slice(row(&from.mask, cell, m));
+                row_mut(&mut to.action, b, from.action_row).copy_from_slice(row(
+                    &from.action,
+                    cell,
+                    from.action_row,
+                ));
+                row_mut(&mut to.action_continuous, b, from.continuous_row).copy_from_slice(row(
+                    &from.continuous,
+                    cell,
+                    from.continuous_row,
+                ));
+                row_mut(&mut to.reward, b, a).copy_from_slice(row(&from.reward, cell, a));
+                row_mut(&mut to.discount, b, a).copy_from_slice(row(&from.discount, cell, a));
+                row_mut(&mut to.valid, b, a).copy_from_slice(row(&from.valid, cell, a));
+                let (next_obs, next_mask) =
+                    (row_mut(&mut to.next_obs, b, o), row_mut(&mut to.next_mask, b, m));
+                match final_row {
+                    Some(r) => {
+                        next_obs.copy_from_slice(row(&self.finals.groups[g].obs, r, o));
+                        next_mask.copy_from_slice(row(&self.finals.groups[g].mask, r, m));
+                    }
+                    None if code == next::NOWHERE => {
+                        next_obs.fill(0.0);
+                        next_mask.fill(u32::MAX);
+                    }
+                    None => {
+                        next_obs.copy_from_slice(row(&from.obs, later, o));
+                        next_mask.copy_from_slice(row(&from.mask, later, m));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets priorities to `(td_abs + eps)^alpha`. Where an id occurs more than once, the last one counts. Ids of
+    /// transitions overwritten since they were sampled are skipped; returns how many.
+    ///
+    /// # Errors
+    /// A value that is negative or not finite, an id that cannot have been sampled, slices of unequal lengths, or a
+    /// replay without priorities. Nothing is changed then.
+    pub fn update_priorities(&mut self, ids: &[u64], td_abs: &[f32]) -> Result<usize> {
+        if self.priorities.is_none() {
+            return Err(Error::NotPrioritized);
+        }
+        if ids.len() != td_abs.len() {
+            return Err(Error::Shape { what: "td_abs", expected: ids.len(), found: td_abs.len() });
+        }
+        let n_envs = self.config.n_envs as u64;
+        let (oldest, newest) = (self.oldest_time() * n_envs, self.newest_time() * n_envs);
+        // Negative zero passes, NaN does not.
+        if let Some(i) = td_abs.iter().position(|&td| !(td >= 0.0 && td.is_finite())) {
+            return Err(Error::BadPriority { id: ids[i], value: td_abs[i] });
+        }
+        if let Some(&id) = ids.iter().find(|&&id| id >= newest) {
+            return Err(Error::UnknownId { id, newest: newest.saturating_sub(1) });
+        }
+        let mut stale = 0;
+        let Some(mut p) = self.priorities.take() else { return Err(Error::NotPrioritized) };
+        for (ids, td_abs) in ids.chunks(64).zip(td_abs.chunks(64)) {
+            let mut leaves = [0; 64];
+            priority::leaves_of(td_abs, p.settings.eps, p.settings.alpha, &mut leaves);
+            for (&id, &leaf) in ids.iter().zip(&leaves) {
+                if id < oldest {
+                    stale += 1;
+                    continue;
+                }
+                p.sums.set(self.cell_of(id), leaf);
+                p.largest = p.largest.max(leaf);
+            }
+        }
+        p.refresh(self.config.normalize_weights_by);
+        self.priorities = Some(p);
+        Ok(stale)
+    }
+}
+
+impl Priorities {
+    /// Brings the smallest leaf up to date, if weights need it.
+    pub fn refresh(&mut self, norm: WeightNorm) {
+        if norm == WeightNorm::Buffer {
+            self.least = self.sums.minimum();
+        }
+    }
+}
