@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What happens around learning: checkpoints that survive crashes, metrics on disk, TensorBoard event files,
+//! tensors that other programs can read, and the statistics of reports.
+//!
+//! Not here: argument parsing, printing, environments, networks.
+
+pub mod durable;
+pub mod error;
+
+pub use durable::write_atomic;
+pub use error::{Error, Result};
