@@ -5,6 +5,7 @@
 
 pub mod durable;
 pub mod error;
+pub mod tensors;
 
 pub use durable::write_atomic;
 pub use error::{Error, Result};
