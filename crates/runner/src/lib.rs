@@ -3,6 +3,7 @@
 //!
 //! Not here: argument parsing, printing, environments, networks.
 
+pub mod checkpoint;
 pub mod durable;
 pub mod error;
 pub mod tensors;

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod checkpoint;
+mod crash;
 mod support;
 mod tensors;
