@@ -5,4 +5,5 @@
 mod checkpoint;
 mod crash;
 mod support;
+mod tensorboard;
 mod tensors;
