@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod durable;
 pub mod error;
+pub mod metrics;
 pub mod tensorboard;
 pub mod tensors;
 
