@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod durable;
 pub mod error;
 pub mod metrics;
+pub mod stats;
 pub mod tensorboard;
 pub mod tensors;
 
