@@ -13,6 +13,7 @@ pub mod math;
 pub mod nearest;
 pub mod rng;
 pub mod scene;
+pub mod settings;
 pub mod spec;
 pub mod step;
 
