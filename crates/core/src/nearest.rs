@@ -5,10 +5,10 @@
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let score = |c: &str| {
         let d = distance(name, c);
-        if c.contains(name) || name.contains(c) { d.min(2) } else { d }
+        (if c.contains(name) || name.contains(c) { d.min(2) } else { d }, d)
     };
     let best = candidates.into_iter().map(|c| (score(c), c)).min_by_key(|&(d, c)| (d, c.len()))?;
-    (best.0 <= 2.max(best.1.len() / 3)).then_some(best.1)
+    (best.0.0 <= 2.max(best.1.len() / 3)).then_some(best.1)
 }
 
 /// ` did you mean `x`?` with a leading semicolon, or nothing.
@@ -41,5 +41,6 @@ mod tests {
         assert_eq!(nearest("batchsize", keys), Some("batch_size"));
         assert_eq!(nearest("learning_rat", keys), Some("learning_rate"));
         assert_eq!(nearest("zebra_crossing", keys), None);
+        assert_eq!(nearest("simple_spraed", ["simple", "simple_spread"]), Some("simple_spread"));
     }
 }
