@@ -1,6 +1,6 @@
 //! The two faces of an environment: one copy, easy to write, and a batch, fast to run.
 
-use crate::Result;
+use crate::{Error, Result};
 use crate::codec::{Reader, Writer};
 use crate::rng::Stream;
 use crate::scene::Scene;
@@ -96,6 +96,15 @@ pub trait BatchEnv: Send {
     /// # Errors
     /// An action outside its space, or a number that is not finite.
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()>;
+
+    /// Truncates episodes after `max_steps` at the latest, and says so in the spec. Call it before `reset`.
+    ///
+    /// # Errors
+    /// An environment that takes no limit, or a limit of 0.
+    fn limit_episodes(&mut self, max_steps: u32) -> Result<()> {
+        let name = &self.spec().name;
+        Err(Error::invalid(format!("{name} takes no time limit of {max_steps} steps; leave it out")))
+    }
 
     /// Copy `env` as shapes.
     fn scene(&self, env: usize) -> Scene;
