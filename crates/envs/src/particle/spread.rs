@@ -1,0 +1,156 @@
+//! `simple_spread`: N agents cover N landmarks without bumping into each other.
+//!
+//! # Rules
+//! Agents (radius 0.15) collide with each other, not with landmarks; see [`super::world`].
+//!
+//! # Parameters
+//! `n_agents` (3), as many landmarks; `local_ratio` (0.5); `max_cycles` (25); `continuous` (false).
+//!
+//! # Observation (6 N an agent, unbounded)
+//! Own velocity (2), own position (2), landmarks relative to itself (2 N), other agents relative to itself
+//! (2 (N - 1)), and the words of others (2 (N - 1), always 0: agents are silent; kept for equality with mpe2).
+//!
+//! # Rewards and ends
+//! `(1 - local_ratio) global + local_ratio local` with global = - sum over landmarks of the distance of the
+//! nearest agent, and local = -1 for each other agent nearer than 0.3. Truncated after 25 steps.
+//!
+//! # Returns
+//! Summed over three agents: random policy -78.6; a hand-made controller -25.0; a beam search -18.3 (estimate of
+//! the best).
+//!
+//! # Origin
+//! mpe2 1.1.1 `simple_spread_v3` (Lowe et al. 2017, "cooperative navigation"). Other ports of this task pay on
+//! other scales.
+
+use coact_core::Result;
+use serde::{Deserialize, Serialize};
+
+use super::world::{Body, World, distance, offset};
+use super::{Group, Particle, Row, Scenario, check_count, points};
+use crate::real::Real;
+use crate::registry::{EnvEntry, OptionInfo, parse};
+use crate::rules::{self, OneCopy};
+
+/// Options of `simple_spread`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpreadOptions {
+    /// Number of agents, and of landmarks.
+    pub n_agents: usize,
+    /// Weight of the local reward.
+    pub local_ratio: f64,
+    /// Steps after which an episode is truncated.
+    pub max_cycles: u32,
+    /// Whether actions are five strengths instead of one of five.
+    pub continuous: bool,
+}
+
+impl Default for SpreadOptions {
+    /// The values of `simple_spread_v3`.
+    fn default() -> Self {
+        Self { n_agents: 3, local_ratio: 0.5, max_cycles: 25, continuous: false }
+    }
+}
+
+/// `simple_spread` in the list of environments.
+pub const ENTRY: EnvEntry = EnvEntry {
+    name: "simple_spread",
+    summary: "agents cover landmarks without bumping into each other",
+    origin: "mpe2 1.1.1 simple_spread_v3",
+    options: &[
+        OptionInfo { name: "n_agents", default: "3", explain: "number of agents, and of landmarks" },
+        OptionInfo {
+            name: "local_ratio",
+            default: "0.5",
+            explain: "weight of the local reward (bumps) against the global one (distances)",
+        },
+        super::MAX_CYCLES,
+        super::CONTINUOUS,
+    ],
+    random_return: -78.4,
+    best_known: Some(-18.3),
+    batch: |options, n| rules::batch(Spread::new(&parse("simple_spread", options)?)?, n),
+    single: |options| Ok(Box::new(OneCopy::new(Spread::new(&parse("simple_spread", options)?)?))),
+};
+
+/// The scenario.
+#[derive(Debug, Clone)]
+pub struct Spread {
+    local_ratio: f64,
+}
+
+impl Spread {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// No agents, too many, no steps, or a ratio outside 0..=1.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(options: &SpreadOptions) -> Result<Particle<Self>> {
+        let SpreadOptions { n_agents: n, local_ratio, max_cycles, continuous } = options.clone();
+        check_count(Self::NAME, "n_agents", n, 1)?;
+        if !(0.0..=1.0).contains(&local_ratio) {
+            let text = format!("{}: local_ratio is {local_ratio}; use 0 to 1", Self::NAME);
+            return Err(coact_core::Error::invalid(text));
+        }
+        let world = World::new(vec![Body::agent(0.15, true); n], vec![Body::landmark(0.05, false); n]);
+        let obs = vec![
+            points("velocity", 1),
+            points("position", 1),
+            points("landmarks", n),
+            points("others", n - 1),
+            coact_core::ObsField::new("words", 2 * (n - 1), 0.0, 0.0),
+        ];
+        let group = Group { name: "agent", n_agents: n, obs, n_actions: 5 };
+        Particle::assemble(Self { local_ratio }, world, vec![group], continuous, max_cycles)
+    }
+}
+
+impl Scenario for Spread {
+    const NAME: &'static str = "simple_spread";
+
+    #[inline(always)]
+    fn reward<R: Real>(&self, world: &World, vars: &[R], reward: &mut [R]) {
+        let n = world.agents.len();
+        let mut global = R::of(0.0);
+        for landmark in 0..n {
+            let at = world.landmark(vars, landmark);
+            let mut nearest = distance(world.agent(vars, 0), at);
+            for agent in 1..n {
+                nearest = distance(world.agent(vars, agent), at).min(nearest);
+            }
+            global = global - nearest;
+        }
+        let shared = global * R::of(1.0 - self.local_ratio);
+        reward.fill(R::of(0.0));
+        for a in 0..n {
+            for b in a + 1..n {
+                let reach = world.agents[a].size + world.agents[b].size;
+                let apart = distance(world.agent(vars, a), world.agent(vars, b));
+                let bump = R::select(apart.less(R::of(reach)), R::of(1.0), R::of(0.0));
+                reward[a] = reward[a] - bump;
+                reward[b] = reward[b] - bump;
+            }
+        }
+        for r in reward {
+            *r = shared + *r * R::of(self.local_ratio);
+        }
+    }
+
+    #[inline(always)]
+    fn observe<R: Real>(&self, world: &World, vars: &[R], agent: usize, obs: &mut [R]) {
+        let n = world.agents.len();
+        let me = world.agent(vars, agent);
+        let mut row = Row::new(obs);
+        row.push(world.velocity(vars, agent));
+        row.push(me);
+        for landmark in 0..n {
+            row.push(offset(world.landmark(vars, landmark), me));
+        }
+        for other in (0..n).filter(|o| *o != agent) {
+            row.push(offset(world.agent(vars, other), me));
+        }
+        for _ in 1..n {
+            row.push([R::of(0.0); 2]);
+        }
+    }
+}

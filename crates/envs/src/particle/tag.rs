@@ -1,0 +1,172 @@
+//! `simple_tag`: slow adversaries hunt faster agents around obstacles.
+//!
+//! # Rules
+//! Adversaries (radius 0.075, push 3, speed up to 1.0), agents (radius 0.05, push 4, speed up to 1.3) and
+//! obstacles (radius 0.2, within +-0.9) all collide; see [`super::world`].
+//!
+//! # Parameters
+//! `n_adversaries` (3), `n_agents` (1), `n_obstacles` (2), `max_cycles` (25), `continuous` (false).
+//!
+//! # Observation (unbounded)
+//! Own velocity (2), own position (2), obstacles relative to itself, all other agents relative to itself
+//! (adversaries first), velocities of the other agents that are no adversaries: 16 an adversary, 14 an agent.
+//!
+//! # Rewards and ends
+//! Adversaries: each +10 for every touching pair of agent and adversary. Agents: -10 for each adversary that
+//! touches, and minus `bound(|x|) + bound(|y|)` with bound 0 below 0.9, then 10 (x - 0.9) up to 1, then
+//! `min(exp(2 x - 2), 10)`. Truncated after 25 steps.
+//!
+//! # Returns
+//! Random policy about 4.5 for each adversary and -16.5 for the agent. The best return of one side depends on
+//! the other.
+//!
+//! # Origin
+//! mpe2 1.1.1 `simple_tag_v3` ("predator-prey").
+
+use coact_core::Result;
+use coact_core::scene::Color;
+use serde::{Deserialize, Serialize};
+
+use super::world::{Body, World, distance, offset};
+use super::{Group, Particle, Row, Scenario, check_count, points};
+use crate::real::Real;
+use crate::registry::{EnvEntry, OptionInfo, parse};
+use crate::rules::{self, OneCopy};
+
+/// Options of `simple_tag`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TagOptions {
+    /// Number of hunters.
+    pub n_adversaries: usize,
+    /// Number of hunted agents.
+    pub n_agents: usize,
+    /// Number of obstacles.
+    pub n_obstacles: usize,
+    /// Steps after which an episode is truncated.
+    pub max_cycles: u32,
+    /// Whether actions are five strengths instead of one of five.
+    pub continuous: bool,
+}
+
+impl Default for TagOptions {
+    /// The values of `simple_tag_v3`.
+    fn default() -> Self {
+        Self { n_adversaries: 3, n_agents: 1, n_obstacles: 2, max_cycles: 25, continuous: false }
+    }
+}
+
+/// `simple_tag` in the list of environments.
+pub const ENTRY: EnvEntry = EnvEntry {
+    name: "simple_tag",
+    summary: "slow adversaries hunt faster agents around obstacles",
+    origin: "mpe2 1.1.1 simple_tag_v3",
+    options: &[
+        OptionInfo { name: "n_adversaries", default: "3", explain: "number of hunters" },
+        OptionInfo { name: "n_agents", default: "1", explain: "number of hunted agents" },
+        OptionInfo { name: "n_obstacles", default: "2", explain: "number of obstacles" },
+        super::MAX_CYCLES,
+        super::CONTINUOUS,
+    ],
+    random_return: -2.4,
+    best_known: None,
+    batch: |options, n| rules::batch(Tag::new(&parse("simple_tag", options)?)?, n),
+    single: |options| Ok(Box::new(OneCopy::new(Tag::new(&parse("simple_tag", options)?)?))),
+};
+
+/// The scenario.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    n_adversaries: usize,
+}
+
+impl Tag {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// No adversaries or no agents, too many, or no steps.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(options: &TagOptions) -> Result<Particle<Self>> {
+        let TagOptions { n_adversaries, n_agents, n_obstacles, max_cycles, continuous } = options.clone();
+        check_count(Self::NAME, "n_adversaries", n_adversaries, 1)?;
+        check_count(Self::NAME, "n_agents", n_agents, 1)?;
+        check_count(Self::NAME, "n_obstacles", n_obstacles, 0)?;
+        let hunter = Body { accel: 3.0, max_speed: Some(1.0), ..Body::agent(0.075, true) };
+        let hunted = Body { accel: 4.0, max_speed: Some(1.3), ..Body::agent(0.05, true) };
+        let mut agents = vec![hunter; n_adversaries];
+        agents.extend(vec![hunted; n_agents]);
+        let world = World::new(agents, vec![Body::landmark(0.2, true); n_obstacles]);
+        let obs = |seen_velocities| {
+            vec![
+                points("velocity", 1),
+                points("position", 1),
+                points("obstacles", n_obstacles),
+                points("others", n_adversaries + n_agents - 1),
+                points("other_velocities", seen_velocities),
+            ]
+        };
+        let groups = vec![
+            Group { name: "adversary", n_agents: n_adversaries, obs: obs(n_agents), n_actions: 5 },
+            Group { name: "agent", n_agents, obs: obs(n_agents - 1), n_actions: 5 },
+        ];
+        Particle::assemble(Self { n_adversaries }, world, groups, continuous, max_cycles)
+    }
+}
+
+impl Scenario for Tag {
+    const NAME: &'static str = "simple_tag";
+
+    fn landmark_range(&self) -> f32 {
+        0.9
+    }
+
+    #[inline(always)]
+    fn reward<R: Real>(&self, world: &World, vars: &[R], reward: &mut [R]) {
+        let mut caught = R::of(0.0);
+        let (hunters, hunted) = reward.split_at_mut(self.n_adversaries);
+        for (i, paid) in hunted.iter_mut().enumerate() {
+            let agent = self.n_adversaries + i;
+            let me = world.agent(vars, agent);
+            let mut touching = R::of(0.0);
+            for hunter in 0..self.n_adversaries {
+                let reach = world.agents[agent].size + world.agents[hunter].size;
+                let touch = distance(world.agent(vars, hunter), me).less(R::of(reach));
+                touching = touching + R::select(touch, R::of(10.0), R::of(0.0));
+            }
+            caught = caught + touching;
+            *paid = -touching - bound(me[0].abs()) - bound(me[1].abs());
+        }
+        hunters.fill(caught);
+    }
+
+    #[inline(always)]
+    fn observe<R: Real>(&self, world: &World, vars: &[R], agent: usize, obs: &mut [R]) {
+        let me = world.agent(vars, agent);
+        let n = world.agents.len();
+        let mut row = Row::new(obs);
+        row.push(world.velocity(vars, agent));
+        row.push(me);
+        for obstacle in 0..world.landmarks.len() {
+            row.push(offset(world.landmark(vars, obstacle), me));
+        }
+        for other in (0..n).filter(|o| *o != agent) {
+            row.push(offset(world.agent(vars, other), me));
+        }
+        for other in (self.n_adversaries..n).filter(|o| *o != agent) {
+            row.push(world.velocity(vars, other));
+        }
+    }
+
+    fn color(&self, agent: usize) -> Color {
+        if agent < self.n_adversaries { Color(204, 40, 40) } else { Color(78, 154, 6) }
+    }
+}
+
+/// What leaving the field costs, for the absolute value of one coordinate.
+#[inline(always)]
+fn bound<R: Real>(x: R) -> R {
+    let (edge, one) = (R::of(0.9), R::of(1.0));
+    let near = (x - edge) * R::of(10.0);
+    let far = (x * R::of(2.0) - R::of(2.0)).exp().min(R::of(10.0));
+    R::select(x.less(edge), R::of(0.0), R::select(x.less(one), near, far))
+}
