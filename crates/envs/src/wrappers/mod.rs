@@ -1,0 +1,198 @@
+//! Wrappers around any batch of environments: what a learner sees and is paid, without touching the rules.
+//!
+//! [`wrap`] applies them in one order, innermost first: time limit, common reward, reward normalization, reward
+//! scaling, observation normalization, last action, agent index. Whoever changes the reward keeps the reward of
+//! the environment itself in `raw_reward`. Action indices and masks are never changed.
+
+pub mod agent_index;
+pub mod common_reward;
+pub mod last_action;
+pub mod normalize_obs;
+pub mod normalize_returns;
+pub mod reward_scaling;
+pub mod statistics;
+pub mod time_limit;
+
+use coact_core::{BatchEnv, Error, Result, StepBatch};
+use serde::{Deserialize, Serialize};
+
+pub use self::common_reward::CommonReward;
+pub use self::statistics::{ReturnNormalizer, RunningStats};
+
+/// Which wrappers to apply. The default applies none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WrapperConfig {
+    /// Standardize observations by running statistics.
+    pub normalize_obs: bool,
+    /// Divide rewards by the running standard deviation of discounted returns.
+    pub normalize_returns: bool,
+    /// Discount of those returns.
+    pub gamma: f32,
+    /// Normalized observations are clipped to +- this.
+    pub clip_obs: f32,
+    /// Normalized rewards are clipped to +- this.
+    pub clip_reward: f32,
+    /// Rewards are multiplied by this, after normalization.
+    pub reward_scaling: f32,
+    /// Append the index of the agent in its group as a one-hot.
+    pub agent_index: bool,
+    /// Append the agent's last action, as a one-hot where it is discrete.
+    pub last_action: bool,
+    /// Pay everybody the sum or the mean of all rewards.
+    pub common_reward: Option<CommonReward>,
+    /// Truncate episodes after so many steps at the latest.
+    pub time_limit: Option<u32>,
+}
+
+impl Default for WrapperConfig {
+    /// Nothing; clips at 10 and gamma 0.99 as in stable-baselines3 `VecNormalize`.
+    fn default() -> Self {
+        Self {
+            normalize_obs: false,
+            normalize_returns: false,
+            gamma: 0.99,
+            clip_obs: 10.0,
+            clip_reward: 10.0,
+            reward_scaling: 1.0,
+            agent_index: false,
+            last_action: false,
+            common_reward: None,
+            time_limit: None,
+        }
+    }
+}
+
+impl WrapperConfig {
+    /// Refuses values that make no sense.
+    ///
+    /// # Errors
+    /// The first such value.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |text: String| Err(Error::invalid(text));
+        if !(0.0..=1.0).contains(&self.gamma) {
+            return refuse(format!("gamma is {}; use 0 to 1", self.gamma));
+        }
+        for (name, clip) in [("clip_obs", self.clip_obs), ("clip_reward", self.clip_reward)] {
+            if clip.is_nan() || clip <= 0.0 {
+                return refuse(format!("{name} is {clip}; use a positive number"));
+            }
+        }
+        if !self.reward_scaling.is_finite() || self.reward_scaling == 0.0 {
+            return refuse(format!("reward_scaling is {}; use a finite number but 0", self.reward_scaling));
+        }
+        Ok(())
+    }
+}
+
+/// `env` inside the wrappers that `config` asks for.
+///
+/// # Errors
+/// A value that makes no sense, or a time limit that the environment does not take.
+pub fn wrap(env: Box<dyn BatchEnv>, config: &WrapperConfig) -> Result<Box<dyn BatchEnv>> {
+    config.check()?;
+    let mut env = match config.time_limit {
+        Some(max_steps) => time_limit::limited(env, max_steps)?,
+        None => env,
+    };
+    if let Some(kind) = config.common_reward {
+        env = Box::new(common_reward::WithCommonReward::new(env, kind));
+    }
+    if config.normalize_returns {
+        let (gamma, clip) = (f64::from(config.gamma), config.clip_reward);
+        env = Box::new(normalize_returns::NormalizedReturns::new(env, gamma, clip));
+    }
+    if config.reward_scaling != 1.0 {
+        env = Box::new(reward_scaling::ScaledReward::new(env, config.reward_scaling));
+    }
+    if config.normalize_obs {
+        env = Box::new(normalize_obs::NormalizedObs::new(env, config.clip_obs));
+    }
+    if config.last_action {
+        env = Box::new(last_action::WithLastAction::new(env));
+    }
+    if config.agent_index {
+        env = Box::new(agent_index::WithAgentIndex::new(env));
+    }
+    Ok(env)
+}
+
+/// Keeps the rewards of the environment before a wrapper changes `reward` for the first time.
+fn keep_raw(out: &mut StepBatch) {
+    for group in &mut out.groups {
+        if group.raw_reward.is_empty() {
+            group.raw_reward.extend_from_slice(&group.reward);
+        }
+    }
+}
+
+/// Prepares `raw_reward` for an inner step: the inner environment writes `reward`, and the columns that an outer
+/// wrapper left from the last step must not be taken for this one's.
+fn forget_raw(out: &mut StepBatch) {
+    out.groups.iter_mut().for_each(|g| g.raw_reward.clear());
+}
+
+/// Copies every column but observations from the inner batch.
+fn copy_all_but_obs(inner: &StepBatch, out: &mut StepBatch) {
+    out.state.copy_from_slice(&inner.state);
+    out.final_state.copy_from_slice(&inner.final_state);
+    out.truncated.copy_from_slice(&inner.truncated);
+    out.is_first.copy_from_slice(&inner.is_first);
+    for (to, from) in out.groups.iter_mut().zip(&inner.groups) {
+        to.mask.copy_from_slice(&from.mask);
+        to.final_mask.copy_from_slice(&from.final_mask);
+        to.reward.copy_from_slice(&from.reward);
+        to.raw_reward.clear();
+        to.raw_reward.extend_from_slice(&from.raw_reward);
+        to.terminated.copy_from_slice(&from.terminated);
+        to.alive.copy_from_slice(&from.alive);
+    }
+}
+
+/// Copies rows of `width` numbers into the front of wider rows.
+fn widen(from: &[f32], width: usize, to: &mut [f32], wide: usize) {
+    for (narrow, row) in from.chunks_exact(width).zip(to.chunks_exact_mut(wide)) {
+        row[..width].copy_from_slice(narrow);
+    }
+}
+
+/// Implements the methods of `BatchEnv` that a wrapper passes on. The wrapper has a field `inner`.
+macro_rules! pass_on {
+    () => {
+        fn n_envs(&self) -> usize {
+            self.inner.n_envs()
+        }
+
+        fn scene(&self, env: usize) -> coact_core::scene::Scene {
+            self.inner.scene(env)
+        }
+    };
+}
+
+/// Implements saving for a wrapper without state of its own.
+macro_rules! pass_on_state {
+    () => {
+        fn save(&self, out: &mut coact_core::codec::Writer) {
+            self.inner.save(out);
+        }
+
+        fn load(&mut self, from: &mut coact_core::codec::Reader<'_>) -> coact_core::Result<()> {
+            self.inner.load(from)
+        }
+    };
+}
+
+/// Implements statistics for a wrapper without statistics of its own.
+macro_rules! pass_on_statistics {
+    () => {
+        fn save_statistics(&self, out: &mut coact_core::codec::Writer) {
+            self.inner.save_statistics(out);
+        }
+
+        fn load_statistics(&mut self, from: &mut coact_core::codec::Reader<'_>) -> coact_core::Result<()> {
+            self.inner.load_statistics(from)
+        }
+    };
+}
+
+use {pass_on, pass_on_state, pass_on_statistics};
