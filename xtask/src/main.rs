@@ -6,7 +6,6 @@ mod bench;
 mod ci;
 mod fuzz;
 mod golden;
-mod peers;
 mod process;
 mod testing;
 mod tidy;
