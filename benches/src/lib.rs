@@ -1,1 +1,9 @@
-//! Benchmarks of the coact crates.
+//! Measuring: ours and a peer's in one run, alternating, medians, ratios. The suites behind `cargo xtask bench` are
+//! here; the criterion benchmarks in `benches/` are for watching one kernel while it is changed.
+//!
+//! Not here: what is fast enough to be claimed. Claims are records, under `record/`.
+
+pub mod contest;
+pub mod peer;
+pub mod report;
+pub mod suites;

@@ -1,18 +1,31 @@
-//! `cargo xtask bench`: builds the `measure` binary of `coact-benches`, prepares the peers that were asked for, and
-//! runs it. What is measured and how is in `benches/`.
+//! `cargo xtask bench`: prepares the peers that were asked for, builds the `measure` binary of `coact-benches` (and
+//! `coact`, for the suite that trains), and runs it. What is measured and how is in `benches/`.
 
 use std::path::Path;
 
 use crate::args::Args;
-use crate::{Failure, Result, process};
+use crate::{Failure, Result, peers, process};
 
 /// Help text.
 pub const HELP: &str = "\
-Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE]
+Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N]
 
-Measures and prints a table. SUITE: act, update, envs, replay, rollout, training; all of them if none is named.
+Measures and prints a table. SUITE is one or more of these, all if none is named:
+  act       observations to actions, 96 to 3,072 rows
+  update    a VDN double-DQN update with clipping and Adam; dense tiles against the measured multiply-add peak
+  envs      steps of cartpole and simple_spread, observations written
+  replay    priority updates, samples, pushes and gathers at a million entries
+  rollout   simple_spread: policy, step and store
+  training  a short `coact train spread-vdn`, end to end
 
-Example: cargo xtask bench update --json update.json";
+  --quick         shorter repetitions: a look, not a claim
+  --json FILE     writes an array of objects with name, value, unit, threads and, beside a peer, peer, peer_value and
+                  ratio (above 1: ours is faster)
+  --peers LIST    measures peers in the same run, alternating: jax, mpe2, cpprb, gymnasium, torch, with commas between.
+                  Their packages are installed in .peers/ first (torch takes several GB)
+  --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
+
+Example: cargo xtask bench update --peers jax --json update.json";
 
 const SUITES: &[&str] = &["act", "update", "envs", "replay", "rollout", "training"];
 
@@ -22,11 +35,46 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     if let Some(word) = args.words.iter().find(|w| !SUITES.contains(&w.as_str())) {
         return Err(Failure::Usage(format!("unknown suite `{word}`; one of: {}", SUITES.join(", "))));
     }
+    let threads = args.count("--threads")?;
+    let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
+    let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
+    let coact = if trains { Some(built_binary(root)?) } else { None };
+
     let mut command =
         process::cargo(root, &["run", "--release", "--quiet", "-p", "coact-benches", "--bin", "measure"]);
     command.arg("--").args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");
     }
+    if let Some(file) = args.option("--json") {
+        command.arg("--json").arg(here.join(file));
+    }
+    if let Some(n) = threads {
+        command.args(["--threads", &n.to_string()]);
+    }
+    if let Some(path) = coact {
+        command.args(["--coact", &path]);
+    }
+    if let Some(list) = args.option("--peers") {
+        let (python, ready) = peers::prepare(root, list)?;
+        if !ready.is_empty() {
+            command.arg("--python").arg(python).args(["--peers", &ready.join(",")]);
+        }
+    }
     process::run(&mut command)
+}
+
+/// Builds the release binary of `coact` and returns its path.
+fn built_binary(root: &Path) -> Result<String> {
+    let args = ["build", "--release", "--quiet", "-p", "coact", "--message-format=json-render-diagnostics"];
+    let messages = process::capture(&mut process::cargo(root, &args))?;
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(str::to_owned)
+    };
+    Ok(messages
+        .lines()
+        .filter_map(executable)
+        .next_back()
+        .ok_or_else(|| "cargo built no coact binary".to_owned())?)
 }

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod fuzz;
 mod golden;
+mod peers;
 mod process;
 mod testing;
 mod tidy;

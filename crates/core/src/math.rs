@@ -4,6 +4,9 @@
 //! name a different run on each. Functions here never use fused multiply-add, so that a compiler may
 //! vectorize them for any instruction set without changing a bit. (`coact-kernels` has its own fused forms.)
 
+// Constants are written as they were derived; shortened ones would only be harder to compare.
+#![allow(clippy::excessive_precision)]
+
 /// 2^k for integer `k` in -126..=127 by building the exponent.
 #[inline(always)]
 fn pow2_f32(k: i32) -> f32 {

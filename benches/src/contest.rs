@@ -1,0 +1,281 @@
+//! One contest: the same work done by ours, at one or more numbers of threads, and by peers, in turn.
+//!
+//! Every repetition runs each contender once, forward in even repetitions and backward in odd ones, so that a machine
+//! that slows down slows both. What is reported is the median; the first, untimed call of each is the warm-up.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::peer::Peers;
+use crate::report::{Measurement, Theirs};
+
+/// What a value counts, and so whether small or large is good.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unit {
+    /// Microseconds an item.
+    Microseconds,
+    /// Nanoseconds an item.
+    Nanoseconds,
+    /// Items a second.
+    PerSecond(&'static str),
+    /// 10^9 items a second.
+    Giga(&'static str),
+}
+
+impl Unit {
+    /// Name as printed and written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Microseconds => "us",
+            Self::Nanoseconds => "ns",
+            Self::PerSecond(name) | Self::Giga(name) => name,
+        }
+    }
+
+    /// The value of so many seconds an item.
+    pub fn value(self, seconds: f64) -> f64 {
+        match self {
+            Self::Microseconds => seconds * 1e6,
+            Self::Nanoseconds => seconds * 1e9,
+            Self::PerSecond(_) => 1.0 / seconds,
+            Self::Giga(_) => 1e-9 / seconds,
+        }
+    }
+
+    /// Whether `value` is at least as good as `goal`.
+    pub fn meets(self, value: f64, goal: f64) -> bool {
+        match self {
+            Self::Microseconds | Self::Nanoseconds => value <= goal,
+            Self::PerSecond(_) | Self::Giga(_) => value >= goal,
+        }
+    }
+}
+
+/// Our side: makes `n` calls.
+pub type Run<'a> = Box<dyn FnMut(u64) -> Result<(), String> + 'a>;
+
+/// Their side: a measurement that a peer's script offers.
+pub struct PeerCall {
+    /// Name of the peer, for example `jax`.
+    pub peer: &'static str,
+    /// Name of the measurement in its script.
+    pub measure: &'static str,
+    /// Its parameters.
+    pub params: Value,
+    /// Items in one call, in the sense of [`Contest::items`].
+    pub items: f64,
+    /// Appended to the name of the measurement where a peer is measured in two ways, else empty.
+    pub variant: &'static str,
+    /// Ratio that ours is meant to reach.
+    pub goal: Option<f64>,
+}
+
+/// The same work for everyone.
+pub struct Contest<'a> {
+    /// Name of the measurement, for example `update/vdn/b32`.
+    pub name: String,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// Items (rows, steps, entries, operations) that one call of ours works on; the value is for one item.
+    pub items: f64,
+    /// Value that ours is meant to reach.
+    pub goal: Option<f64>,
+    /// Ours, with the number of threads.
+    pub ours: Vec<(usize, Run<'a>)>,
+    /// Theirs.
+    pub peers: Vec<PeerCall>,
+}
+
+/// How carefully to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Care {
+    /// Timed repetitions of each contender, at least 5.
+    pub repetitions: usize,
+    /// Seconds that one repetition lasts at least.
+    pub min_seconds: f64,
+}
+
+impl Care {
+    /// For claims.
+    pub const FULL: Self = Self { repetitions: 9, min_seconds: 0.25 };
+    /// For a look.
+    pub const QUICK: Self = Self { repetitions: 5, min_seconds: 0.02 };
+}
+
+/// Seconds an item of one contender, over repetitions.
+struct Series {
+    threads: usize,
+    seconds: Vec<f64>,
+}
+
+impl Contest<'_> {
+    /// Runs the contest: one measurement a peer, or one alone. A peer that fails is told of and left out.
+    ///
+    /// # Errors
+    /// What our side said.
+    pub fn run(mut self, care: Care, peers: &mut Peers) -> Result<Vec<Measurement>, String> {
+        let mut ours = Vec::new();
+        let mut calls = Vec::new();
+        for (threads, run) in &mut self.ours {
+            run(1)?;
+            calls.push(calls_for(run, care.min_seconds)?);
+            ours.push(Series { threads: *threads, seconds: Vec::new() });
+        }
+        let mut theirs: Vec<(usize, usize, Series)> = Vec::new();
+        for (i, call) in self.peers.iter().enumerate() {
+            for (process, threads) in peers.of(call.peer) {
+                // The first request builds, warms up and finds the number of calls.
+                if peers.time(process, call.measure, &call.params, care.min_seconds).is_some() {
+                    theirs.push((i, process, Series { threads, seconds: Vec::new() }));
+                }
+            }
+        }
+        let n = ours.len() + theirs.len();
+        for repetition in 0..care.repetitions {
+            for turn in 0..n {
+                let who = if repetition % 2 == 0 { turn } else { n - 1 - turn };
+                if let Some(series) = ours.get_mut(who) {
+                    let took = timed(&mut self.ours[who].1, calls[who])?;
+                    series.seconds.push(took / (calls[who] as f64 * self.items));
+                } else {
+                    let (i, process, series) = &mut theirs[who - ours.len()];
+                    let call = &self.peers[*i];
+                    if let Some(each) = peers.time(*process, call.measure, &call.params, care.min_seconds) {
+                        series.seconds.push(each / call.items);
+                    }
+                }
+            }
+        }
+        Ok(self.report(&ours, &theirs))
+    }
+
+    fn report(&self, ours: &[Series], theirs: &[(usize, usize, Series)]) -> Vec<Measurement> {
+        let Some((own, own_seconds)) = best(ours.iter()) else { return Vec::new() };
+        let measurement = |variant: &str, theirs: Option<Theirs>| Measurement {
+            name: format!("{}{variant}", self.name),
+            value: self.unit.value(own_seconds),
+            unit: self.unit.name(),
+            threads: own.threads,
+            spread: spread(&own.seconds),
+            goal: self.goal.map(|goal| (goal, self.unit.meets(self.unit.value(own_seconds), goal))),
+            theirs,
+        };
+        let mut found = Vec::new();
+        for (i, call) in self.peers.iter().enumerate() {
+            let runs = theirs.iter().filter(|(of, _, _)| *of == i).map(|(_, _, series)| series);
+            let Some((series, seconds)) = best(runs) else { continue };
+            let ratio = seconds / own_seconds;
+            let peer = Theirs {
+                peer: call.peer,
+                value: self.unit.value(seconds),
+                threads: series.threads,
+                spread: spread(&series.seconds),
+                ratio,
+                goal: call.goal.map(|goal| (goal, ratio >= goal)),
+            };
+            found.push(measurement(call.variant, Some(peer)));
+        }
+        if found.is_empty() { vec![measurement("", None)] } else { found }
+    }
+}
+
+/// The series with the smallest median, with that median; series that were never timed are left out.
+fn best<'a>(all: impl Iterator<Item = &'a Series>) -> Option<(&'a Series, f64)> {
+    let timed = all.filter(|s| !s.seconds.is_empty()).map(|s| (s, median(&s.seconds)));
+    timed.min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// The middle value, or the mean of the two in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    if n == 0 { f64::NAN } else { (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0 }
+}
+
+/// Median absolute deviation as a fraction of the median.
+pub fn spread(values: &[f64]) -> f64 {
+    let middle = median(values);
+    median(&values.iter().map(|v| (v - middle).abs()).collect::<Vec<_>>()) / middle
+}
+
+/// Seconds that `calls` calls take.
+fn timed(run: &mut Run<'_>, calls: u64) -> Result<f64, String> {
+    let start = Instant::now();
+    run(calls)?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// Number of calls that lasts at least `min_seconds`.
+fn calls_for(run: &mut Run<'_>, min_seconds: f64) -> Result<u64, String> {
+    let mut calls = 1_u64;
+    loop {
+        let took = timed(run, calls)?;
+        if took >= min_seconds {
+            return Ok(calls);
+        }
+        let guess = (calls as f64 * min_seconds / took.max(1e-9)) as u64 + 1;
+        calls = (calls * 2).max(guess.min(calls * 16));
+    }
+}
+
+/// Parameters for a peer's script.
+pub fn params(pairs: &[(&str, f64)]) -> Value {
+    let whole = |v: f64| if v.fract() == 0.0 { json!(v as i64) } else { json!(v) };
+    Value::Object(pairs.iter().map(|&(k, v)| (k.to_owned(), whole(v))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(spread(&[9.0, 10.0, 12.0]), 0.1);
+    }
+
+    #[test]
+    fn the_faster_number_of_threads_is_reported() {
+        let work = |spins: u64| -> Run<'static> {
+            Box::new(move |n| {
+                (0..n * spins).fold(0_u64, |a, b| std::hint::black_box(a.wrapping_add(b)));
+                Ok(())
+            })
+        };
+        let contest = Contest {
+            name: "spin".to_owned(),
+            unit: Unit::Microseconds,
+            items: 1.0,
+            goal: Some(f64::INFINITY),
+            ours: vec![(1, work(100_000)), (2, work(1_000))],
+            peers: Vec::new(),
+        };
+        let care = Care { repetitions: 5, min_seconds: 1e-3 };
+        let found = contest.run(care, &mut Peers::none()).unwrap();
+        assert_eq!((found.len(), found[0].threads, found[0].goal), (1, 2, Some((f64::INFINITY, true))));
+    }
+
+    #[test]
+    fn our_error_ends_the_contest() {
+        let fail: Run<'static> = Box::new(|_| Err("no rows".to_owned()));
+        let contest = Contest {
+            name: "fail".to_owned(),
+            unit: Unit::Nanoseconds,
+            items: 1.0,
+            goal: None,
+            ours: vec![(1, fail)],
+            peers: Vec::new(),
+        };
+        assert_eq!(contest.run(Care::QUICK, &mut Peers::none()).unwrap_err(), "no rows");
+    }
+
+    #[test]
+    fn units() {
+        assert!(Unit::Microseconds.meets(5.0, 6.0) && !Unit::PerSecond("steps/s").meets(5.0, 6.0));
+        assert!((Unit::Giga("GFLOP/s").value(1e-9) - 1.0).abs() < 1e-12);
+        assert_eq!(params(&[("batch", 32.0), ("epsilon", 0.05)]), json!({"batch": 32, "epsilon": 0.05}));
+    }
+}
