@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Every hot numeric routine of coact: dense layers, `act` (observations to legal actions), `update` (forward,
+//! TD targets, loss, backward) and optimizer steps, on flat `f32` buffers that the caller owns.
+//!
+//! Results are the same bits at any number of threads and on any instruction set (AVX-512, AVX2, NEON or
+//! none), because the order of every sum is fixed:
+//! - an output of a dense layer is a chain of fused multiply-adds over its inputs, ascending, from the bias;
+//! - a gradient of a weight is such a chain over the rows of a chunk (at most 256 rows), and chunks are summed by
+//!   a fixed pairwise tree;
+//! - exp, tanh and ln are this crate's own polynomials; ties of an argmax go to the lowest index.
+//!
+//! Not here: where batches come from, initialization, schedules, algorithms. A kernel is a folder with its CPU
+//! code (`cpu.rs`) beside a plain reference in `f64` (`reference.rs`).
+//!
+//! Parameters of a network are one flat buffer, see [`MlpShape::tensors`].
+
+mod act;
+mod backend;
+mod buffer;
+mod dense;
+mod error;
+mod isa;
+pub mod math;
+mod mlp;
+mod optim;
+mod rows;
+mod shape;
+pub mod td;
+mod update;
+
+pub use act::reference as act_reference;
+pub use act::{Act, ActScratch, Exploration};
+pub use backend::{Backend, Cpu, CpuOptions};
+pub use dense::{DenseForward, reference as dense_reference};
+pub use error::Error;
+pub use isa::Isa;
+pub use mlp::{MlpCache, reference as mlp_reference};
+pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
+pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};
+pub use td::{Loss, Mixer};
+pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as update_reference};
+
+/// Result with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

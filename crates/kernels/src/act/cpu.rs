@@ -1,0 +1,148 @@
+//! `act` on the CPU: blocks of rows through all layers, then the choice row by row.
+
+use super::{Act, ActScratch, Exploration};
+use crate::math::exp_f32;
+use crate::mlp::infer_rows;
+use crate::td::{argmax_legal, dueling_q, is_legal};
+use crate::{Cpu, Error, Isa, QShape};
+use coact_core::Purpose;
+use coact_core::rng::{below, counter_of, key_of, philox4x32, unit_f32};
+
+/// Rows of a block: activations of widths up to 256 stay in the second cache level.
+pub(super) const BLOCK_ROWS: usize = 96;
+
+/// Floats of scratch for `rows` rows.
+pub(super) fn lane_len(shape: &QShape, rows: usize) -> usize {
+    let width = shape.mlp.max_width();
+    let norm = if shape.mlp.layer_norm { rows * (width + 1) } else { 0 };
+    2 * rows * width + norm + rows * shape.mlp.output
+}
+
+pub(super) fn act(cpu: &mut Cpu, scratch: &mut ActScratch, call: &mut Act<'_>) -> Result<(), Error> {
+    let rows = call.actions.len();
+    scratch.fit(call.shape, rows, 1);
+    let lane = scratch.lanes[0].as_mut_slice();
+    // Units of a block: rows of a shared set, environments of one agent's own set.
+    let units = rows / call.n_sets;
+    let mut failed = None;
+    for set in 0..call.n_sets {
+        for first in (0..units).step_by(BLOCK_ROWS) {
+            let count = BLOCK_ROWS.min(units - first);
+            let bad = block(cpu.isa, call, lane, set, first, count);
+            failed = match (failed, bad) {
+                (Some(a), Some(b)) => Some(usize::min(a, b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    match failed {
+        None => Ok(()),
+        Some(row) => Err(Error::NoLegalAction { env: row / call.n_agents, agent: row % call.n_agents }),
+    }
+}
+
+/// Rows `first..first + count` of a set. Returns the first row without a legal action.
+fn block(
+    isa: Isa,
+    call: &mut Act<'_>,
+    lane: &mut [f32],
+    set: usize,
+    first: usize,
+    count: usize,
+) -> Option<usize> {
+    let shape = call.shape;
+    let (p, d, out) = (shape.param_count(), shape.mlp.input, shape.mlp.output);
+    let n_sets = call.n_sets;
+    let width = count * shape.mlp.max_width();
+    let (ping, lane) = lane.split_at_mut(width);
+    let (pong, lane) = lane.split_at_mut(width);
+    let (q, norm) = lane.split_at_mut(count * out);
+    let params = &call.params[set * p..(set + 1) * p];
+    let x = &call.obs[(first * n_sets + set) * d..];
+    infer_rows(isa, &shape.mlp, params, (x, n_sets * d), count, [ping, pong, norm], q);
+    let mut failed = None;
+    for (i, q) in q.chunks_exact_mut(out).enumerate() {
+        let row = (first + i) * n_sets + set;
+        if shape.dueling {
+            dueling_q(q, shape.n_actions);
+        }
+        let q = &mut q[..shape.n_actions];
+        if let Some(all) = &mut call.q {
+            all[row * shape.n_actions..(row + 1) * shape.n_actions].copy_from_slice(q);
+        }
+        match choose(call, row, q) {
+            Some(action) => call.actions[row] = action,
+            None => failed = failed.or(Some(row)),
+        }
+    }
+    failed
+}
+
+/// The action of a row with values `q`, which may be overwritten. `None`: nothing is legal.
+#[inline]
+fn choose(call: &Act<'_>, row: usize, q: &mut [f32]) -> Option<u32> {
+    let n = q.len();
+    let words = if call.mask.is_empty() { 0 } else { n.div_ceil(32) };
+    let mask = &call.mask[row * words..(row + 1) * words];
+    if !call.alive.is_empty() && !call.alive[row] {
+        return Some((0..n).find(|&a| is_legal(mask, a)).unwrap_or(0) as u32);
+    }
+    let words_of_row = || {
+        let index = call.first_row.wrapping_add(row as u32);
+        philox4x32(counter_of(Purpose::Explore, index, call.step, 0), key_of(call.seed))
+    };
+    let epsilon = match call.exploration {
+        Exploration::Greedy => 0.0,
+        Exploration::EpsilonGreedy { epsilon } => epsilon,
+        Exploration::Boltzmann { temperature } => {
+            return boltzmann(q, mask, temperature, words_of_row()[1]);
+        }
+        Exploration::Noise { noise, epsilon } => {
+            for (q, &x) in q.iter_mut().zip(&noise[row * n..(row + 1) * n]) {
+                *q += x;
+            }
+            epsilon
+        }
+    };
+    if epsilon > 0.0 {
+        let random = words_of_row();
+        if unit_f32(random[0]) < epsilon {
+            return nth_legal(mask, n, random[1]);
+        }
+    }
+    argmax_legal(q, mask).map(|a| a as u32)
+}
+
+/// A uniformly drawn legal action.
+fn nth_legal(mask: &[u32], n: usize, word: u32) -> Option<u32> {
+    if mask.is_empty() {
+        return Some(below(word, n as u32));
+    }
+    let legal = (0..n).filter(|&a| is_legal(mask, a)).count() as u32;
+    if legal == 0 {
+        return None;
+    }
+    (0..n).filter(|&a| is_legal(mask, a)).nth(below(word, legal) as usize).map(|a| a as u32)
+}
+
+/// A legal action drawn with probability proportional to `exp(q / temperature)`; `q` becomes the weights.
+fn boltzmann(q: &mut [f32], mask: &[u32], temperature: f32, word: u32) -> Option<u32> {
+    let best = argmax_legal(q, mask)?;
+    let top = q[best];
+    let mut total = 0.0;
+    for (a, v) in q.iter_mut().enumerate() {
+        let weight = exp_f32((*v - top) / temperature);
+        // A NaN among the values has no chance.
+        *v = if is_legal(mask, a) && weight > 0.0 { weight } else { 0.0 };
+        total += *v;
+    }
+    let aim = unit_f32(word) * total;
+    let mut sum = 0.0;
+    for (a, &v) in q.iter().enumerate() {
+        sum += v;
+        if sum > aim {
+            return Some(a as u32);
+        }
+    }
+    Some(best as u32)
+}

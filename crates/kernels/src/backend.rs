@@ -1,0 +1,88 @@
+//! Where kernels run. So far the CPU; every kernel is a method of [`Backend`], in the file of the kernel.
+
+use crate::{Error, Isa};
+
+/// How to use the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// Threads to compute with, the caller's included; at least 1. No result depends on it.
+    pub threads: usize,
+    /// Instruction set; `None` takes the best. No result depends on it.
+    pub isa: Option<Isa>,
+}
+
+impl Default for CpuOptions {
+    /// One thread, best instruction set.
+    fn default() -> Self {
+        Self { threads: 1, isa: None }
+    }
+}
+
+/// The CPU: an instruction set and a team of threads.
+#[derive(Debug)]
+pub struct Cpu {
+    pub(crate) isa: Isa,
+    pub(crate) threads: usize,
+}
+
+/// A device that kernels run on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The processor.
+    Cpu(Cpu),
+}
+
+impl Backend {
+    /// Kernels on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] for zero threads, [`Error::IsaMissing`] for an instruction set that is not there.
+    pub fn cpu(options: CpuOptions) -> Result<Backend, Error> {
+        if options.threads == 0 {
+            return Err(Error::Threads(0));
+        }
+        let isa = options.isa.unwrap_or_else(Isa::detect);
+        if !isa.is_available() {
+            let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+            return Err(Error::IsaMissing { asked: isa.name(), available: names.join(", ") });
+        }
+        Ok(Backend::Cpu(Cpu { isa, threads: options.threads }))
+    }
+
+    /// Threads that it computes with.
+    pub fn threads(&self) -> usize {
+        match self {
+            Backend::Cpu(cpu) => cpu.threads,
+        }
+    }
+
+    /// Instruction set that it computes with.
+    pub fn isa(&self) -> Isa {
+        match self {
+            Backend::Cpu(cpu) => cpu.isa,
+        }
+    }
+
+    /// One line for people: "cpu, avx512, 2 threads".
+    pub fn describe(&self) -> String {
+        let plural = if self.threads() == 1 { "" } else { "s" };
+        format!("cpu, {}, {} thread{plural}", self.isa().name(), self.threads())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_checked_and_described() {
+        assert_eq!(Backend::cpu(CpuOptions { threads: 0, isa: None }).unwrap_err(), Error::Threads(0));
+        let missing = Isa::ALL.into_iter().find(|isa| !isa.is_available()).unwrap();
+        let error = Backend::cpu(CpuOptions { threads: 1, isa: Some(missing) }).unwrap_err();
+        assert!(error.to_string().contains("it has") && error.to_string().contains("portable"));
+        let backend = Backend::cpu(CpuOptions { threads: 2, isa: Some(Isa::Portable) }).unwrap();
+        assert_eq!(backend.describe(), "cpu, portable, 2 threads");
+        assert_eq!(Backend::cpu(CpuOptions::default()).unwrap().isa(), Isa::detect());
+    }
+}
