@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Multi-agent learning algorithms: one file a family, an option for what differs.
+//!
+//! A [`Learner`] maps batched steps to actions and batches of transitions to better parameters. It returns
+//! numbers and never prints; it has no clock, no files, no replay and knows no environment.
+
+pub mod error;
+pub mod learner;
+pub mod noise;
+pub mod value;
+
+pub use error::{Error, Result};
+pub use learner::{ActMode, AgentPolicy, AlgorithmEntry, BuildContext, Clock, Learner, UpdateStats};
+
+/// Every algorithm, in the order in which it is listed to users.
+pub static ALL: &[AlgorithmEntry] = &[value::IQL, value::VDN];
+
+/// The algorithm called `name`.
+///
+/// # Errors
+/// No such algorithm; the error names the nearest one.
+pub fn find(name: &str) -> Result<&'static AlgorithmEntry> {
+    ALL.iter().find(|entry| entry.name == name).ok_or_else(|| Error::UnknownAlgorithm {
+        name: name.into(),
+        hint: coact_core::nearest::hint(name, ALL.iter().map(|entry| entry.name)),
+    })
+}

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Networks over flat parameters, their initialization, optimizers and schedules.
+//!
+//! The arithmetic lives in `coact-kernels`; this crate gives it names, initial values and a memory. Not here:
+//! losses of algorithms, replay, environments.
+
+pub mod error;
+pub mod init;
+pub mod mlp;
+pub mod optim;
+pub mod qnet;
+pub mod schedule;
+
+pub use error::{Error, Result};
+pub use init::Init;
+pub use mlp::Mlp;
+pub use optim::{Optimizer, OptimizerConfig, OptimizerKind};
+pub use qnet::{NamedTensor, QNetworks, Sharing};
+pub use schedule::Schedule;

@@ -72,6 +72,22 @@ pub enum Error {
     /// Values that cannot be written or computed with.
     #[error("{0}")]
     Invalid(String),
+    /// A setting outside its range, or two that contradict each other.
+    #[error("{key} is {value}; {rule}")]
+    Setting {
+        /// Name of the setting.
+        key: &'static str,
+        /// The value given.
+        value: String,
+        /// What would be right.
+        rule: &'static str,
+    },
+    /// The learner refused.
+    #[error(transparent)]
+    Learner(#[from] coact_algorithms::Error),
+    /// Replay refused.
+    #[error(transparent)]
+    Replay(#[from] coact_replay::Error),
     /// An error in data passed between crates.
     #[error(transparent)]
     Core(#[from] coact_core::Error),

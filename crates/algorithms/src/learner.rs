@@ -1,0 +1,141 @@
+//! What every learner offers, and how one is listed and built.
+
+use coact_core::codec::{Reader, Writer};
+use coact_core::settings::Key;
+use coact_core::{ActionBatch, EnvSpec, StepBatch};
+use coact_kernels::Backend;
+use coact_nets::NamedTensor;
+use coact_replay::Batch;
+
+use crate::Result;
+
+/// Counters of a run, each with its unit in its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Clock {
+    /// Environment steps, summed over all copies.
+    pub env_steps: u64,
+    /// Calls of `BatchEnv::step`; each steps every copy once.
+    pub vector_steps: u64,
+    /// Episodes finished.
+    pub episodes: u64,
+}
+
+/// How to choose actions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ActMode {
+    /// As training explores at this time.
+    Explore(Clock),
+    /// The best known action; no randomness.
+    Greedy,
+}
+
+/// What one gradient step did.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct UpdateStats {
+    /// Mean loss.
+    pub loss: f32,
+    /// Mean value of the actions taken.
+    pub q_mean: f32,
+    /// Mean absolute temporal-difference error.
+    pub td_abs_mean: f32,
+    /// Largest gradient norm before clipping.
+    pub grad_norm: f32,
+    /// Learning rate used.
+    pub learning_rate: f64,
+    /// Whether target networks were copied from the online ones in this step.
+    pub target_synced: bool,
+}
+
+/// The greedy policy of one agent, as tensors with PyTorch names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentPolicy {
+    /// Name of the agent.
+    pub agent: String,
+    /// Its network; agents that share one have equal tensors.
+    pub tensors: Vec<NamedTensor>,
+    /// How to rebuild the network, as ordered name and value pairs.
+    pub architecture: Vec<(&'static str, String)>,
+}
+
+/// A learner of the off-policy kind: acts on steps, learns from batches of transitions.
+pub trait Learner: Send {
+    /// Chooses actions for all environments and agents.
+    ///
+    /// # Errors
+    /// A row without a legal action.
+    fn act(&mut self, step: &StepBatch, mode: ActMode, actions: &mut ActionBatch) -> Result<()>;
+
+    /// One gradient step on `batch`; writes how surprising each transition was to `priority` (`[B]`).
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite; parameters are then as before.
+    fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats>;
+
+    /// All online parameters, flat.
+    fn params(&self) -> &[f32];
+
+    /// Replaces all online parameters (for acting with an earlier, better set).
+    fn set_params(&mut self, params: &[f32]);
+
+    /// Gradient steps taken.
+    fn grad_steps(&self) -> u64;
+
+    /// Action values `[E, A, N]` of group `group` on the observations of `step`, for looking inside.
+    ///
+    /// # Errors
+    /// A kernel that refuses.
+    fn action_values(&mut self, step: &StepBatch, group: usize) -> Result<Vec<f32>>;
+
+    /// Numbers to log that belong to the time of `clock`, for example epsilon.
+    fn gauges(&self, clock: Clock) -> Vec<(&'static str, f64)>;
+
+    /// The policy of each agent, in the order of [`EnvSpec::agents`].
+    fn policies(&self) -> Vec<AgentPolicy>;
+
+    /// Appends everything that the next step depends on.
+    fn save(&self, out: &mut Writer);
+
+    /// Restores what [`Learner::save`] wrote.
+    ///
+    /// # Errors
+    /// Damaged or foreign bytes.
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<()>;
+}
+
+/// What a learner is built from.
+pub struct BuildContext<'a> {
+    /// What the (wrapped) environment promises.
+    pub spec: &'a EnvSpec,
+    /// Copies stepped together in training.
+    pub n_envs: usize,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Environment steps that the run will take, for schedules given as fractions.
+    pub total_env_steps: u64,
+    /// Gradient steps that the run will take at most, for learning-rate schedules.
+    pub total_grad_steps: u64,
+    /// Where to compute.
+    pub backend: Backend,
+    /// The family's own settings, as a map from key to value; missing keys take their defaults.
+    pub settings: &'a serde_json::Value,
+}
+
+/// An algorithm in the list of all.
+pub struct AlgorithmEntry {
+    /// Name users type.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// Paper.
+    pub source: &'static str,
+    /// What it requires of an environment, in words.
+    pub requires: &'static str,
+    /// Its settings, with defaults and explanations.
+    pub keys: &'static [Key],
+    /// Fills in defaults and checks ranges: settings in, all settings out.
+    pub resolve: fn(&serde_json::Value) -> Result<serde_json::Value>,
+    /// Checks the environment before anything is allocated.
+    pub check: fn(&EnvSpec) -> Result<()>,
+    /// Builds it.
+    pub build: fn(BuildContext<'_>) -> Result<Box<dyn Learner>>,
+}
