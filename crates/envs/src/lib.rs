@@ -2,6 +2,7 @@
 //!
 //! * [`ALL`] lists every environment; [`find`] looks one up by name and [`EnvEntry::build`] makes a batch of it.
 //! * [`Vectorized`] makes a batch of anything that implements [`MultiAgentEnv`].
+//! * [`verify::verify_trace`] replays recorded traces of reference implementations.
 //! * [`wrappers::wrap`] adds normalization, scaling, agent indices, time limits.
 //!
 //! Not here: networks, learning, threads of its own beyond rayon's pool, printing, drawing of pixels.
@@ -25,6 +26,7 @@ pub mod real;
 pub mod registry;
 pub mod rules;
 pub mod vectorized;
+pub mod verify;
 pub mod wrappers;
 
 pub use coact_core::{BatchEnv, Error, MultiAgentEnv, Result};

@@ -149,6 +149,12 @@ impl CartPole {
         Ok(Self { spec, physics, coupling, stiffness, damping })
     }
 
+    /// The same rules with another integrator, for comparison with traces.
+    pub(crate) fn with_integrator(mut self, integrator: Integrator) -> Self {
+        self.physics.integrator = integrator;
+        self
+    }
+
     /// Force of the springs on cart `agent`; `vars` hold the moment before the step.
     #[inline(always)]
     fn spring<R: Real>(&self, vars: &[R], agent: usize) -> R {
