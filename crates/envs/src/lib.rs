@@ -20,8 +20,10 @@
 //! ```
 
 pub mod cartpole;
+pub mod golden;
 pub mod matrix;
 pub mod particle;
+pub mod probe;
 pub mod real;
 pub mod registry;
 pub mod rules;
@@ -44,6 +46,14 @@ pub static ALL: &[EnvEntry] = &[
     matrix::CLIMBING,
     matrix::PENALTY,
     matrix::MATRIX,
+    probe::ONE_VALUE,
+    probe::OBS_VALUE,
+    probe::TWO_STEP_DISCOUNT,
+    probe::TRUNCATE_ONLY,
+    probe::TERMINATE_ONLY,
+    probe::ACTION_MATTERS,
+    probe::MASKED,
+    probe::TWO_AGENTS_COORDINATE,
 ];
 
 /// The environment registered under `name`.

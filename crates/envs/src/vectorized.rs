@@ -156,6 +156,10 @@ impl<T: MultiAgentEnv> Slot<T> {
             let (words, rest) = mask.split_at(spec.groups[group].mask_words());
             mask = rest;
             let action = self.discrete[agent];
+            // An action that does not exist at all is for the environment to refuse.
+            if action as usize >= spec.groups[group].action.n_discrete() {
+                continue;
+            }
             let word = words.get(action as usize / 32);
             if self.alive[agent] && word.is_some_and(|w| w >> (action % 32) & 1 == 0) {
                 let env = self.index;
