@@ -104,8 +104,9 @@ impl Comparison {
         for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
             let off = (a - b).abs();
             self.largest = self.largest.max(off / b.abs().max(1.0));
-            // Written so that NaN fails.
-            if !(off <= tolerance.0 + tolerance.1 * b.abs()) {
+            // False for NaN, which fails.
+            let agrees = off <= tolerance.0 + tolerance.1 * b.abs();
+            if !agrees {
                 self.failure.get_or_insert_with(|| format!("{}[{i}] is {a}, reference {b}", place()));
             }
         }
