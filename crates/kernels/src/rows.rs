@@ -90,18 +90,6 @@ per_isa! {
 }
 
 #[inline(always)]
-fn relu_grad_body(d: &mut [f32], h: &[f32]) {
-    for (d, &h) in d.iter_mut().zip(h) {
-        *d = if h > 0.0 { *d } else { 0.0 };
-    }
-}
-
-per_isa! {
-    /// `d` where `h > 0`, else 0.
-    pub(crate) fn relu_grad(d: &mut [f32], h: &[f32]) = relu_grad_body
-}
-
-#[inline(always)]
 fn norm_body(n: usize, z: &mut [f32], xhat: &mut [f32], inv_std: &mut [f32], gain: &[f32], shift: &[f32]) {
     let count = n as f32;
     for ((z, xhat), inv) in z.chunks_exact_mut(n).zip(xhat.chunks_exact_mut(n)).zip(inv_std) {

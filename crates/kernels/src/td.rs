@@ -52,17 +52,23 @@ pub fn is_legal(mask: &[u32], a: usize) -> bool {
 /// action is legal.
 #[inline(always)]
 pub fn argmax_legal(q: &[f32], mask: &[u32]) -> Option<usize> {
-    let mut best: Option<(usize, f32)> = None;
+    // Selections instead of branches: which action is best is as good as random to a branch predictor.
+    let mut top = f32::NEG_INFINITY;
+    let mut best = usize::MAX;
     for (a, &v) in q.iter().enumerate() {
-        if !is_legal(mask, a) {
-            continue;
-        }
-        best = match best {
-            Some((_, top)) if !(v > top || (top.is_nan() && !v.is_nan())) => best,
-            _ => Some((a, v)),
-        };
+        let better = is_legal(mask, a) & (v > top);
+        top = if better { v } else { top };
+        best = if better { a } else { best };
     }
-    best.map(|(a, _)| a)
+    if best != usize::MAX { Some(best) } else { lowest_legal(q, mask) }
+}
+
+/// Where no legal value is above minus infinity: the first that is a number, or the first.
+#[cold]
+fn lowest_legal(q: &[f32], mask: &[u32]) -> Option<usize> {
+    let mut legal = (0..q.len()).filter(|&a| is_legal(mask, a));
+    let first = legal.clone().next();
+    legal.find(|&a| !q[a].is_nan()).or(first)
 }
 
 /// Value of the next state by double Q: `target[argmax online]` over legal actions.
@@ -176,6 +182,9 @@ mod tests {
         assert_eq!(argmax_legal(&[9.0, 1.0], &[0b100]), None);
         assert_eq!(argmax_legal(&[f32::NAN, -5.0, f32::NAN], &[]), Some(1));
         assert_eq!(argmax_legal(&[f32::NEG_INFINITY, f32::NEG_INFINITY], &[0b10]), Some(1));
+        assert_eq!(argmax_legal(&[f32::NAN, f32::NEG_INFINITY], &[]), Some(1));
+        assert_eq!(argmax_legal(&[f32::NAN, f32::NAN], &[0b10]), Some(1));
+        assert_eq!(argmax_legal(&[-0.0, 0.0], &[]), Some(0));
         let mut q = vec![0.0; 40];
         q[33] = -1.0;
         assert_eq!(argmax_legal(&q, &[0, 0b10]), Some(33));

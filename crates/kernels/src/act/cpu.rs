@@ -6,7 +6,7 @@ use crate::mlp::infer_rows;
 use crate::td::{argmax_legal, dueling_q, is_legal};
 use crate::{Cpu, Error, Isa, QShape};
 use coact_core::Purpose;
-use coact_core::rng::{below, counter_of, key_of, philox4x32, unit_f32};
+use coact_core::rng::{below, counter_of, key_of, unit_f32};
 
 /// Rows of a block: activations of widths up to 256 stay in the second cache level.
 pub(super) const BLOCK_ROWS: usize = 96;
@@ -60,8 +60,13 @@ fn block(
     let params = &call.params[set * p..(set + 1) * p];
     let x = &call.obs[(first * n_sets + set) * d..];
     infer_rows(isa, &shape.mlp, params, (x, n_sets * d), count, [ping, pong, norm], q);
+    let mut random = [[0; 2]; BLOCK_ROWS];
+    if draws(call.exploration) {
+        let index = call.first_row.wrapping_add((first * n_sets + set) as u32);
+        random_words(isa, index, n_sets as u32, call.step, key_of(call.seed), &mut random[..count]);
+    }
     let mut failed = None;
-    for (i, q) in q.chunks_exact_mut(out).enumerate() {
+    for (i, (q, random)) in q.chunks_exact_mut(out).zip(random).enumerate() {
         let row = (first + i) * n_sets + set;
         if shape.dueling {
             dueling_q(q, shape.n_actions);
@@ -70,7 +75,7 @@ fn block(
         if let Some(all) = &mut call.q {
             all[row * shape.n_actions..(row + 1) * shape.n_actions].copy_from_slice(q);
         }
-        match choose(call, row, q) {
+        match choose(call, row, q, random) {
             Some(action) => call.actions[row] = action,
             None => failed = failed.or(Some(row)),
         }
@@ -78,25 +83,65 @@ fn block(
     failed
 }
 
+/// Whether choosing needs random numbers.
+fn draws(exploration: Exploration<'_>) -> bool {
+    match exploration {
+        Exploration::Greedy => false,
+        Exploration::EpsilonGreedy { epsilon } | Exploration::Noise { epsilon, .. } => epsilon > 0.0,
+        Exploration::Boltzmann { .. } => true,
+    }
+}
+
+/// Words 0 and 1 of one Philox4x32-10 block a row, for streams `index`, `index + stride`, ...: what
+/// [`coact_core::rng::philox4x32`] gives, eight rows at a time.
+#[inline(always)]
+fn random_words_body(index: u32, stride: u32, step: u64, key: [u32; 2], out: &mut [[u32; 2]]) {
+    const LOW: u64 = 0xffff_ffff;
+    let name = counter_of(Purpose::Explore, 0, step, 0).map(u64::from);
+    let mut next = index;
+    for out in out.chunks_mut(8) {
+        // Words in the low halves of 64 bits; what the high halves hold does not matter.
+        let [mut c0, mut c1, mut c2, mut c3] = name.map(|word| [word; 8]);
+        for c in &mut c2 {
+            *c = u64::from(next);
+            next = next.wrapping_add(stride);
+        }
+        let [mut k0, mut k1] = key;
+        for _ in 0..10 {
+            for i in 0..8 {
+                let p0 = (c0[i] & LOW) * 0xD251_1F53;
+                let p1 = (c2[i] & LOW) * 0xCD9E_8D57;
+                (c0[i], c2[i]) = ((p1 >> 32) ^ c1[i] ^ u64::from(k0), (p0 >> 32) ^ c3[i] ^ u64::from(k1));
+                (c1[i], c3[i]) = (p1, p0);
+            }
+            k0 = k0.wrapping_add(0x9E37_79B9);
+            k1 = k1.wrapping_add(0xBB67_AE85);
+        }
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = [c0[i] as u32, c1[i] as u32];
+        }
+    }
+}
+
+crate::isa::per_isa! {
+    pub(super) fn random_words(
+        index: u32, stride: u32, step: u64, key: [u32; 2], out: &mut [[u32; 2]],
+    ) = random_words_body
+}
+
 /// The action of a row with values `q`, which may be overwritten. `None`: nothing is legal.
-#[inline]
-fn choose(call: &Act<'_>, row: usize, q: &mut [f32]) -> Option<u32> {
+#[inline(always)]
+fn choose(call: &Act<'_>, row: usize, q: &mut [f32], random: [u32; 2]) -> Option<u32> {
     let n = q.len();
     let words = if call.mask.is_empty() { 0 } else { n.div_ceil(32) };
     let mask = &call.mask[row * words..(row + 1) * words];
     if !call.alive.is_empty() && !call.alive[row] {
         return Some((0..n).find(|&a| is_legal(mask, a)).unwrap_or(0) as u32);
     }
-    let words_of_row = || {
-        let index = call.first_row.wrapping_add(row as u32);
-        philox4x32(counter_of(Purpose::Explore, index, call.step, 0), key_of(call.seed))
-    };
     let epsilon = match call.exploration {
         Exploration::Greedy => 0.0,
         Exploration::EpsilonGreedy { epsilon } => epsilon,
-        Exploration::Boltzmann { temperature } => {
-            return boltzmann(q, mask, temperature, words_of_row()[1]);
-        }
+        Exploration::Boltzmann { temperature } => return boltzmann(q, mask, temperature, random[1]),
         Exploration::Noise { noise, epsilon } => {
             for (q, &x) in q.iter_mut().zip(&noise[row * n..(row + 1) * n]) {
                 *q += x;
@@ -104,11 +149,8 @@ fn choose(call: &Act<'_>, row: usize, q: &mut [f32]) -> Option<u32> {
             epsilon
         }
     };
-    if epsilon > 0.0 {
-        let random = words_of_row();
-        if unit_f32(random[0]) < epsilon {
-            return nth_legal(mask, n, random[1]);
-        }
+    if epsilon > 0.0 && unit_f32(random[0]) < epsilon {
+        return nth_legal(mask, n, random[1]);
     }
     argmax_legal(q, mask).map(|a| a as u32)
 }

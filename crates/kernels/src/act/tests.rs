@@ -233,6 +233,21 @@ fn streams_name_rows_steps_and_seeds() {
 }
 
 #[test]
+fn batched_random_numbers_are_those_of_the_named_streams() {
+    use coact_core::rng::{counter_of, key_of, philox4x32};
+    let (first, step, seed) = (u32::MAX - 20, 1 << 40 | 3, 0x1234_5678_9abc_def0);
+    for isa in Isa::available() {
+        let mut out = [[0; 2]; 45];
+        cpu::random_words(isa, first, 3, step, key_of(seed), &mut out);
+        for (i, words) in out.iter().enumerate() {
+            let index = first.wrapping_add(3 * i as u32);
+            let block = philox4x32(counter_of(Purpose::Explore, index, step, 0), key_of(seed));
+            assert_eq!(words[..], block[..2], "{isa:?} row {i}");
+        }
+    }
+}
+
+#[test]
 fn a_row_without_a_legal_action_is_named_unless_dead() {
     let case = Case::small(50, 3, 3);
     let mut mask = vec![31_u32; 150];

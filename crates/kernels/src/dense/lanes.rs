@@ -1,0 +1,111 @@
+//! A vector of floats as the tiles need it, with one implementation an instruction set. All operations are those
+//! of IEEE 754 on each lane, so implementations agree to the bit.
+
+/// Lanes of a vector.
+pub(super) trait Lanes: Copy {
+    /// Number of lanes.
+    const W: usize;
+
+    /// All lanes `x`.
+    ///
+    /// # Safety
+    /// The instruction set is there. (So for all functions here.)
+    unsafe fn splat(x: f32) -> Self;
+
+    /// Lanes from memory.
+    ///
+    /// # Safety
+    /// `W` floats at `p` are readable.
+    unsafe fn load(p: *const f32) -> Self;
+
+    /// The first `n` lanes (`1..=W`) from memory, the others 0.
+    ///
+    /// # Safety
+    /// `n` floats at `p` are readable.
+    unsafe fn load_first(p: *const f32, n: usize) -> Self;
+
+    /// Lanes to memory.
+    ///
+    /// # Safety
+    /// `W` floats at `p` are writable.
+    unsafe fn store(self, p: *mut f32);
+
+    /// The first `n` lanes (`1..=W`) to memory; nothing else is touched.
+    ///
+    /// # Safety
+    /// `n` floats at `p` are writable.
+    unsafe fn store_first(self, p: *mut f32, n: usize);
+
+    /// `self * b + c` with one rounding.
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    unsafe fn fma(self, b: Self, c: Self) -> Self;
+
+    /// 0 where below 0; NaN and -0 stay.
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    unsafe fn relu(self) -> Self;
+
+    /// Itself where `h > 0`, else 0.
+    ///
+    /// # Safety
+    /// The instruction set is there.
+    unsafe fn where_positive(self, h: Self) -> Self;
+}
+
+/// Four floats in plain Rust: one vector of NEON.
+impl Lanes for [f32; 4] {
+    const W: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: promised by the caller; an array needs no more alignment than its floats.
+        unsafe { p.cast::<Self>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> Self {
+        let mut out = [0.0; 4];
+        for (i, o) in out.iter_mut().enumerate().take(n) {
+            // SAFETY: `i < n`.
+            *o = unsafe { p.add(i).read() };
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: as for `load`.
+        unsafe { p.cast::<Self>().write(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, n: usize) {
+        for (i, v) in self.into_iter().enumerate().take(n) {
+            // SAFETY: `i < n`.
+            unsafe { p.add(i).write(v) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(self, b: Self, c: Self) -> Self {
+        std::array::from_fn(|i| self[i].mul_add(b[i], c[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        self.map(|v| if 0.0 > v { 0.0 } else { v })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, h: Self) -> Self {
+        std::array::from_fn(|i| if h[i] > 0.0 { self[i] } else { 0.0 })
+    }
+}
