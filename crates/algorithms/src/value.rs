@@ -414,7 +414,7 @@ impl ValueLearner {
         let tensors = groups.iter().flat_map(|g| g.nets.tensor_ranges().into_iter().map(|r| shifted(g, r)));
         // Independent learners are optimizers of their own, so each network has its own global norm.
         let partitions = match mixer {
-            Mixer::Sum => vec![0..n_params],
+            Mixer::Sum => std::iter::once(0..n_params).collect(),
             _ => groups.iter().flat_map(|g| g.nets.networks().map(|r| shifted(g, r))).collect(),
         };
         let optimizer = Optimizer::new(settings.optimizer(), n_params, partitions, tensors.collect())?;

@@ -1,0 +1,189 @@
+//! The command line, as data. What each command does is in a module of its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Train, evaluate and watch teams of agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "coact",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  coact train two-agent-cartpole      train two agents, then show them\n  coact list presets                  what can be trained out of the box\n  coact report runs/*                 one page about many runs"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List presets, environments or algorithms
+    List(ListArgs),
+    /// Show this machine: instruction sets, threads, devices
+    Info(InfoArgs),
+    /// Train a team
+    Train(TrainArgs),
+    /// Evaluate a trained team
+    Evaluate(EvaluateArgs),
+    /// Render an episode to an animated GIF and a PNG strip
+    Play(PlayArgs),
+    /// Replay recorded traces against the environments and print a certificate for each
+    Verify(VerifyArgs),
+    /// One self-contained HTML page about one or many runs
+    Report(ReportArgs),
+}
+
+/// `coact list`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact list envs --json")]
+pub struct ListArgs {
+    /// presets, envs, algorithms; all if left out
+    #[arg(value_parser = ["presets", "envs", "algorithms"])]
+    pub what: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact info`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact info")]
+pub struct InfoArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact train`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact train two-agent-cartpole\n  coact train spread-vdn --seed 3 --set learning_rate=1e-3\n  coact train --env simple_tag --algorithm iql --env-steps 500000\n  coact train --resume runs/spread-vdn-seed3\n  coact train --explain learning_rate"
+)]
+pub struct TrainArgs {
+    /// A preset (`coact list presets`); may be left out with --config or --env
+    pub preset: Option<String>,
+    /// TOML file laid over the preset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Environment, instead of the preset's
+    #[arg(long)]
+    pub env: Option<String>,
+    /// Algorithm, instead of the preset's
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<String>,
+    /// Set one key; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of everything random
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Environment steps to train
+    #[arg(long, value_name = "N")]
+    pub env_steps: Option<u64>,
+    /// Worker threads; 0 for all cores
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Device: auto or cpu
+    #[arg(long, value_name = "D")]
+    pub device: Option<String>,
+    /// Run folder; must not exist yet [default: runs/<preset>-seed<seed>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with a run that was stopped; its configuration is taken from its folder
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Say what a key does and stop; `all` lists every key
+    #[arg(long, value_name = "KEY")]
+    pub explain: Option<String>,
+    /// No progress display
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact evaluate`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact evaluate runs/spread-vdn-seed0 --episodes 1000 --seed 7")]
+pub struct EvaluateArgs {
+    /// Run folder
+    pub run: PathBuf,
+    /// Episodes to play
+    #[arg(long, default_value_t = 100)]
+    pub episodes: usize,
+    /// Seed of the episodes
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Worker threads; 0 for all cores
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// No progress display
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact play`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact play runs/spread-vdn-seed0 --gif team.gif --png strip.png\n  coact play simple_tag --policy random --terminal"
+)]
+pub struct PlayArgs {
+    /// Run folder, or the name of an environment
+    pub what: String,
+    /// greedy (of a run) or random
+    #[arg(long, value_parser = ["greedy", "random"])]
+    pub policy: Option<String>,
+    /// Options of the environment, as name=value; may be repeated
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
+    pub set: Vec<String>,
+    /// Animated GIF to write [default: play.gif in the run folder, or <env>.gif]
+    #[arg(long, value_name = "FILE")]
+    pub gif: Option<PathBuf>,
+    /// PNG strip to write [default: play.png in the run folder, or <env>.png]
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// Show the episode in the terminal instead of writing files
+    #[arg(long)]
+    pub terminal: bool,
+    /// Episodes to show
+    #[arg(long, default_value_t = 1)]
+    pub episodes: usize,
+    /// Seed of the episodes
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact verify`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact verify testdata/vectors/cartpole.json testdata/vectors/mpe_*.json")]
+pub struct VerifyArgs {
+    /// Trace files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON object a file
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact report`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact report runs/spread-vdn-seed* --out spread.html")]
+pub struct ReportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Page to write [default: report.html in the run folder, or ./report.html for several]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}

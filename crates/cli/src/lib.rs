@@ -1,0 +1,22 @@
+//! The `coact` binary as a library: command line, configuration, run folders, pictures, reports.
+//!
+//! Only this crate parses arguments, prints, and decides on exit codes.
+
+pub mod args;
+pub mod config;
+pub mod console;
+pub mod draw;
+pub mod error;
+pub mod evaluate_command;
+mod font;
+pub mod list;
+mod palette;
+pub mod play;
+pub mod presets;
+pub mod report_command;
+pub mod run_folder;
+pub mod terminal;
+pub mod train;
+pub mod verify;
+
+pub use error::{Error, Result};

@@ -1,0 +1,176 @@
+//! `coact list` and `coact info`.
+
+use coact_kernels::Isa;
+use serde_json::{Value, json};
+
+use crate::args::{InfoArgs, ListArgs};
+use crate::console::say;
+use crate::{Result, config, presets};
+
+/// Lists presets, environments and algorithms.
+///
+/// # Errors
+/// None today.
+pub fn list(args: &ListArgs) -> Result<()> {
+    let wants = |what: &str| args.what.as_deref().is_none_or(|w| w == what);
+    if args.json {
+        let mut object = serde_json::Map::new();
+        for (name, make) in
+            [("presets", presets_json as fn() -> Value), ("envs", envs_json), ("algorithms", algorithms_json)]
+        {
+            if wants(name) {
+                object.insert(name.into(), make());
+            }
+        }
+        say(Value::Object(object));
+        return Ok(());
+    }
+    if wants("presets") {
+        say("Presets (coact train NAME):");
+        presets::ALL.iter().for_each(|p| say(format!("  {:<22} {}", p.name, p.summary())));
+    }
+    if wants("envs") {
+        say("Environments (coact train --env NAME --set env_options.OPTION=VALUE):");
+        coact_envs::ALL.iter().for_each(list_env);
+    }
+    if wants("algorithms") {
+        say("Algorithms (coact train --algorithm NAME):");
+        for entry in coact_algorithms::ALL {
+            say(format!("  {:<22} {}", entry.name, entry.summary));
+            say(format!("  {:<22}   requires {}; {}", "", entry.requires, entry.source));
+        }
+    }
+    Ok(())
+}
+
+fn list_env(entry: &coact_envs::EnvEntry) {
+    let best = entry.best_known.map(|b| format!(", best known {b:.1}")).unwrap_or_default();
+    say(format!("  {:<22} {}", entry.name, entry.summary));
+    say(format!("  {:<22}   return: random {:.1}{best}", "", entry.random_return));
+    for option in entry.options {
+        say(format!("  {:<22}   {} = {}: {}", "", option.name, option.default, option.explain));
+    }
+}
+
+fn presets_json() -> Value {
+    presets::ALL.iter().map(|p| json!({"name": p.name, "summary": p.summary()})).collect()
+}
+
+fn envs_json() -> Value {
+    let options = |entry: &coact_envs::EnvEntry| -> Value {
+        let option =
+            |o: &coact_envs::OptionInfo| json!({"name": o.name, "default": o.default, "explain": o.explain});
+        entry.options.iter().map(option).collect()
+    };
+    let env = |e: &coact_envs::EnvEntry| {
+        json!({
+            "name": e.name, "summary": e.summary, "origin": e.origin, "options": options(e),
+            "random_return": e.random_return, "best_known_return": e.best_known,
+        })
+    };
+    coact_envs::ALL.iter().map(env).collect()
+}
+
+fn algorithms_json() -> Value {
+    let key = |k: &coact_core::settings::Key| json!({"name": k.name, "aliases": k.aliases, "default": k.default, "explain": k.explain.trim()});
+    let algorithm = |a: &coact_algorithms::AlgorithmEntry| {
+        json!({
+            "name": a.name, "summary": a.summary, "source": a.source, "requires": a.requires,
+            "keys": a.keys.iter().map(key).collect::<Vec<_>>(),
+        })
+    };
+    coact_algorithms::ALL.iter().map(algorithm).collect()
+}
+
+/// Shows what this machine offers.
+///
+/// # Errors
+/// None today.
+pub fn info(args: &InfoArgs) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let isas: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
+    let best = Isa::detect().name();
+    if args.json {
+        say(json!({
+            "version": env!("CARGO_PKG_VERSION"), "cores": cores, "instruction_sets": isas,
+            "instruction_set": best, "devices": ["cpu"],
+        }));
+        return Ok(());
+    }
+    say(format!("coact {}", env!("CARGO_PKG_VERSION")));
+    say(format!("cores             {cores}"));
+    say(format!("instruction sets  {} (auto takes {best}; results do not depend on it)", isas.join(", ")));
+    say("devices           cpu (this build has no other)");
+    Ok(())
+}
+
+/// Says what a key does; `all` lists every key.
+///
+/// # Errors
+/// No such key.
+pub fn explain(name: &str) -> Result<()> {
+    if name == "all" {
+        let mut last = "";
+        for (section, key) in config::all_keys() {
+            if section != last {
+                last = section;
+                say(format!("{section}:"));
+            }
+            say(format!("  {:<30} {}", format!("{} = {}", key.name, plain(key.default)), key.explain.trim()));
+        }
+        return Ok(());
+    }
+    let key = config::find_key(name)?;
+    say(format!("{} (default {}, type {})", key.name, plain(key.default), plain_kind(key.kind)));
+    say(format!("  {}", key.explain.trim()));
+    if !key.aliases.is_empty() {
+        say(format!("  also called: {}", key.aliases.join(", ")));
+    }
+    Ok(())
+}
+
+/// A default as a user would write it, from its Rust text.
+fn plain(default: &str) -> String {
+    let mut text = default.replace(".into()", "");
+    if text.chars().any(|c| c.is_ascii_digit()) && !text.starts_with('"') {
+        text = text.replace('_', "");
+    }
+    let inner = text.strip_prefix("Some(").and_then(|t| t.strip_suffix(')')).map(str::to_string);
+    let text = inner.unwrap_or(text);
+    match text.as_str() {
+        "None" => "none".into(),
+        "Map::new()" => "{}".into(),
+        "Vec::new()" => "[]".into(),
+        other => match other.rsplit_once("::") {
+            Some((_, variant)) => format!("\"{}\"", snake(variant)),
+            None => other.trim_start_matches("vec!").to_string(),
+        },
+    }
+}
+
+fn snake(variant: &str) -> String {
+    let mut out = String::new();
+    for c in variant.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+fn plain_kind(kind: &str) -> String {
+    let kind = kind.replace(' ', "");
+    let inner =
+        kind.strip_prefix("Option<").and_then(|k| k.strip_suffix('>')).map(|k| format!("{k} or none"));
+    inner
+        .unwrap_or(kind)
+        .replace("u64", "whole number")
+        .replace("usize", "whole number")
+        .replace("u32", "whole number")
+        .replace("i64", "whole number")
+        .replace("f64", "number")
+        .replace("f32", "number")
+        .replace("bool", "true or false")
+        .replace("String", "text")
+}

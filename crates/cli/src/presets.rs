@@ -1,0 +1,49 @@
+//! The presets that ship inside the binary. One file in `configs/` and one line here.
+
+use coact_core::nearest;
+
+use crate::{Error, Result};
+
+/// A named configuration.
+pub struct Preset {
+    /// Name users type.
+    pub name: &'static str,
+    /// The file's text. Its first comment line says what the preset is for.
+    pub text: &'static str,
+}
+
+macro_rules! presets {
+    ($($name:literal),+ $(,)?) => {
+        /// Every preset, in the order in which it is listed to users.
+        pub static ALL: &[Preset] = &[
+            $(Preset { name: $name, text: include_str!(concat!("../../../configs/", $name, ".toml")) }),+
+        ];
+    };
+}
+
+presets![
+    "two-agent-cartpole",
+    "coupled-cartpole",
+    "spread-vdn",
+    "particle-double-dqn",
+    "climbing",
+    "penalty",
+];
+
+impl Preset {
+    /// What it is for: its first comment line.
+    pub fn summary(&self) -> &'static str {
+        self.text.lines().next().map_or("", |line| line.trim_start_matches('#').trim())
+    }
+}
+
+/// The preset called `name`.
+///
+/// # Errors
+/// No such preset; the error names the nearest.
+pub fn find(name: &str) -> Result<&'static Preset> {
+    ALL.iter().find(|p| p.name == name).ok_or_else(|| {
+        let hint = nearest::hint(name, ALL.iter().map(|p| p.name));
+        Error::usage(format!("unknown preset `{name}`{hint} (`coact list presets` shows all)"))
+    })
+}

@@ -1,0 +1,337 @@
+//! `coact train`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use coact_core::rng::{Purpose, derive_seed};
+use coact_replay::Replay;
+use coact_runner::metrics::{MetricsWriter, Record, read_metrics, write_csv};
+use coact_runner::observer::{Observer, Progress};
+use coact_runner::off_policy::{EVAL_FINAL, StopReason, replay_config};
+use coact_runner::policy::{encode_agent, params_hash};
+use coact_runner::tensorboard::{EventWriter, newest_event_file};
+use coact_runner::{Evaluation, OffPolicy, Policy, evaluate, run_off_policy, write_atomic};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::args::TrainArgs;
+use crate::config::{Config, Layers};
+use crate::console::{note, say};
+use crate::run_folder::{RunFolder, build_eval_env, build_run};
+use crate::{Error, Result, list, play, presets, report_command};
+
+/// Trains a team, evaluates it, and leaves a run folder with curves, agents, a picture and a report.
+///
+/// # Errors
+/// Wrong usage, or a run that fails.
+pub fn train(args: &TrainArgs) -> Result<()> {
+    if let Some(key) = &args.explain {
+        return list::explain(key);
+    }
+    let (config, name) = match &args.resume {
+        Some(dir) => (resumed_config(args, dir)?, String::new()),
+        None => new_config(args)?,
+    };
+    start_rayon(config.threads());
+    tell_plan(&config, args.quiet)?;
+    let mut run = build_run(&config)?;
+    let folder = match &args.resume {
+        Some(dir) => RunFolder::at(dir),
+        None => RunFolder::create(args.out.as_deref(), &name, &config)?,
+    };
+    let store = folder.store()?;
+    let resumed_at = restore(&mut run, &folder, args)?;
+    let mut console = Console::new(&folder, &config, resumed_at, args.quiet)?;
+    let reason = run_off_policy(&mut run, Some(&store), &mut console);
+    console.finish();
+    let reason = reason?;
+    if reason == StopReason::Interrupt {
+        note(format!("stopped; go on with: coact train --resume {}", folder.dir.display()));
+        return Ok(());
+    }
+    let result = hand_over(&mut run, &folder, &config, reason, args.quiet)?;
+    report(&result, &folder, args);
+    Ok(())
+}
+
+/// The configuration of a new run and the name of its folder.
+fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
+    let mut layers = Layers::default();
+    if let Some(preset) = &args.preset {
+        layers.toml(presets::find(preset)?.text, &format!("preset {preset}"))?;
+    } else if args.config.is_none() && args.env.is_none() {
+        let text = "say what to train: a preset (`coact list presets`), --config FILE or --env ENV";
+        return Err(Error::usage(text));
+    }
+    if let Some(path) = &args.config {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::usage(format!("cannot read --config {}: {e}", path.display())))?;
+        layers.toml(&text, &path.display().to_string())?;
+    }
+    if let Some(env) = &args.env {
+        layers.one("env", env.as_str())?;
+    }
+    if let Some(algorithm) = &args.algorithm {
+        layers.one("algorithm", algorithm.as_str())?;
+    }
+    layers.set(&args.set)?;
+    if let Some(seed) = args.seed {
+        layers.one("seed", seed)?;
+    }
+    if let Some(n) = args.env_steps {
+        layers.one("env_steps", n)?;
+    }
+    if let Some(threads) = args.threads {
+        layers.one("threads", threads)?;
+    }
+    if let Some(device) = &args.device {
+        layers.one("device", device.as_str())?;
+    }
+    let config = layers.resolve()?;
+    let name = match (&args.preset, &args.config) {
+        (_, Some(path)) => path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+        (Some(preset), None) => preset.clone(),
+        (None, None) => format!("{}-{}", config.team.env.replace('/', "-"), config.team.algorithm),
+    };
+    Ok((config, name))
+}
+
+/// The configuration of a run to go on with. Only what cannot change results may be given anew.
+fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
+    let changes = args.preset.is_some()
+        || args.config.is_some()
+        || args.env.is_some()
+        || args.algorithm.is_some()
+        || args.seed.is_some()
+        || args.env_steps.is_some()
+        || args.out.is_some()
+        || args.set.iter().any(|pair| !pair.starts_with("isa="));
+    if changes {
+        let text =
+            "a resumed run keeps its configuration; only --threads, --device and --set isa=.. may be given";
+        return Err(Error::usage(text));
+    }
+    let mut config = RunFolder::at(dir).config()?;
+    if let Some(threads) = args.threads {
+        config.team.threads = threads;
+    }
+    if let Some(device) = &args.device {
+        config.team.device.clone_from(device);
+    }
+    if let Some(isa) = args.set.iter().rev().find_map(|pair| pair.strip_prefix("isa=")) {
+        config.team.isa = isa.into();
+    }
+    Ok(config)
+}
+
+/// Environments share rayon's pool; it can be set once a process, later calls keep the first.
+fn start_rayon(threads: usize) {
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+/// What is about to happen and what memory it takes, before it is taken.
+fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
+    let env = build_eval_env(config, 1)?;
+    let spec = env.spec();
+    let bytes =
+        Replay::memory_bytes(spec, &replay_config(&config.run.clone().checked()?, config.team.n_envs))
+            .map_err(Error::usage)?;
+    if !quiet {
+        let groups: Vec<String> =
+            spec.groups.iter().map(|g| format!("{} x {}", g.n_agents, g.name)).collect();
+        note(format!(
+            "{} in {} ({}), seed {}, {} env steps, replay {} transitions ({:.1} MiB)",
+            config.team.algorithm,
+            spec.name,
+            groups.join(", "),
+            config.team.seed,
+            config.run.env_steps,
+            config.run.buffer_size,
+            bytes as f64 / (1024.0 * 1024.0)
+        ));
+    }
+    Ok(())
+}
+
+/// Loads the newest whole checkpoint of a resumed run; returns its environment steps.
+fn restore(run: &mut OffPolicy, folder: &RunFolder, args: &TrainArgs) -> Result<Option<u64>> {
+    if args.resume.is_none() {
+        return Ok(None);
+    }
+    let Some(loaded) = folder.store()?.load_newest()? else {
+        note("no checkpoint was saved yet; starting again from the beginning");
+        return Ok(Some(0));
+    };
+    for (path, reason) in &loaded.skipped {
+        note(format!("{} is damaged ({reason}); using the one before", path.display()));
+    }
+    run.restore(&loaded)?;
+    if !args.quiet {
+        note(format!("resuming at {} env steps", loaded.env_steps));
+    }
+    Ok(Some(loaded.env_steps))
+}
+
+/// The observer behind the progress display and the metric files.
+struct Console {
+    bar: ProgressBar,
+    metrics: MetricsWriter,
+    events: EventWriter,
+    stop: Arc<AtomicBool>,
+}
+
+fn unix_time_s() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+impl Console {
+    fn new(folder: &RunFolder, config: &Config, resumed_at: Option<u64>, quiet: bool) -> Result<Self> {
+        let existing = newest_event_file(&folder.dir)?;
+        let (metrics, events) = match (resumed_at, existing) {
+            (Some(at), Some(path)) => (
+                MetricsWriter::resume(&folder.metrics_file(), at)?,
+                EventWriter::resume(&path, at, unix_time_s())?,
+            ),
+            _ => (
+                MetricsWriter::create(&folder.metrics_file())?,
+                EventWriter::create(&folder.dir, unix_time_s())?,
+            ),
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        // A second handler in one process is refused; the run then merely cannot be stopped gently.
+        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
+        let bar = ProgressBar::with_draw_target(Some(config.run.env_steps), target);
+        let template = "{bar:28} {pos}/{len} env steps  {msg}  eta {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.reset_eta();
+        Ok(Self { bar, metrics, events, stop })
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Console {
+    fn on_record(&mut self, record: &Record) -> coact_runner::Result<()> {
+        self.metrics.append(record)?;
+        let values: Vec<(&str, f64)> = record.values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        self.events.scalars(unix_time_s(), record.env_steps, &values)
+    }
+
+    fn on_progress(&mut self, p: &Progress) {
+        let shown =
+            |label: &str, value: Option<f64>| value.map(|v| format!("  {label} {v:.1}")).unwrap_or_default();
+        self.bar.set_position(p.env_steps);
+        self.bar.set_message(format!(
+            "{:.0} steps/s{}{}",
+            p.env_steps_per_s,
+            shown("return", p.recent_return),
+            shown("greedy", p.eval_return)
+        ));
+    }
+
+    fn stop_requested(&mut self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What a finished run has to say.
+struct Finished {
+    value: Value,
+    agent_names: Vec<String>,
+    greedy: Evaluation,
+    random: Evaluation,
+    reason: StopReason,
+    wall_s: f64,
+}
+
+/// Final evaluation, agents' files, result, pictures and report.
+fn hand_over(
+    run: &mut OffPolicy,
+    folder: &RunFolder,
+    config: &Config,
+    reason: StopReason,
+    quiet: bool,
+) -> Result<Finished> {
+    let (wall_s, clock) = (run.wall_s(), run.clock());
+    let hash = params_hash(run.learner().params());
+    let grad_steps = run.learner().grad_steps();
+    let policy_env_steps = run.best().map_or(clock.env_steps, |b| b.env_steps);
+    let seed = derive_seed(config.team.seed, Purpose::Eval, EVAL_FINAL);
+    let episodes = config.run.final_eval_episodes;
+    if !quiet {
+        note(format!("evaluating {episodes} episodes"));
+    }
+    let (learner, env) = run.hand_over()?;
+    let agent_names = env.spec().agent_names();
+    let random = evaluate(env, Policy::Random { seed }, episodes, seed, |_, _| {})?;
+    let greedy = evaluate(env, Policy::Greedy(learner), episodes, seed, |_, _| {})?;
+    let agents_dir = folder.dir.join("agents");
+    std::fs::create_dir_all(&agents_dir)
+        .map_err(|e| Error::failed(format!("{}: {e}", agents_dir.display())))?;
+    for policy in learner.policies() {
+        write_atomic(&agents_dir.join(format!("{}.safetensors", policy.agent)), &encode_agent(&policy)?)?;
+    }
+    let value = json!({
+        "run_dir": folder.dir, "algorithm": config.team.algorithm, "env": config.team.env,
+        "seed": config.team.seed, "config_hash": config.hash(), "env_steps": clock.env_steps,
+        "grad_steps": grad_steps, "episodes": clock.episodes, "wall_s": wall_s,
+        "env_steps_per_s": clock.env_steps as f64 / wall_s.max(1e-9), "params_hash": hash,
+        "policy_env_steps": policy_env_steps, "stopped_by": reason.describe(),
+        "agents": agent_names,
+        "evaluation": evaluation_json(&greedy, &random),
+    });
+    write_atomic(&folder.result_file(), format!("{value:#}\n").as_bytes())?;
+    write_csv(&folder.dir.join("metrics.csv"), &read_metrics(&folder.metrics_file())?)?;
+    play::picture_run(folder)?;
+    report_command::write_run_report(folder)?;
+    Ok(Finished { value, agent_names, greedy, random, reason, wall_s })
+}
+
+/// The evaluation object of `train` and `evaluate`.
+pub fn evaluation_json(greedy: &Evaluation, random: &Evaluation) -> Value {
+    json!({
+        "episodes": greedy.episodes, "return_mean": greedy.return_mean, "return_std": greedy.return_std,
+        "return_per_agent": greedy.return_per_agent, "episode_length_mean": greedy.length_mean,
+        "random_return_mean": random.return_mean, "random_return_per_agent": random.return_per_agent,
+    })
+}
+
+/// The table of greedy and random returns.
+pub fn say_returns(agent_names: &[String], greedy: &Evaluation, random: &Evaluation) {
+    say(format!(
+        "{:<20} {:>12} {:>12}",
+        format!("return of {} episodes", greedy.episodes),
+        "greedy",
+        "random"
+    ));
+    for (a, name) in agent_names.iter().enumerate() {
+        let (own, by_chance) = (greedy.return_per_agent[a], random.return_per_agent[a]);
+        say(format!("  {name:<19} {own:>12.2} {by_chance:>12.2}"));
+    }
+    if agent_names.len() > 1 {
+        say(format!("  {:<19} {:>12.2} {:>12.2}", "team (sum)", greedy.return_mean, random.return_mean));
+    }
+}
+
+fn report(finished: &Finished, folder: &RunFolder, args: &TrainArgs) {
+    if !args.quiet || !args.json {
+        let Finished { value, reason, wall_s, .. } = finished;
+        say(format!("{} after {:.1} s, {} env steps", reason.describe(), wall_s, value["env_steps"]));
+        say_returns(&finished.agent_names, &finished.greedy, &finished.random);
+        let dir = folder.dir.display();
+        say(format!(
+            "run folder {dir}: report.html (curves), play.gif (the team), agents/ (one file an agent)"
+        ));
+    }
+    if args.json {
+        say(&finished.value);
+    }
+}
