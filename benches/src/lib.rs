@@ -4,6 +4,7 @@
 //! Not here: what is fast enough to be claimed. Claims are records, under `record/`.
 
 pub mod contest;
+pub mod data;
 pub mod peer;
 pub mod report;
 pub mod suites;

@@ -1,5 +1,7 @@
 //! The suites of `cargo xtask bench`, in a visible list. Each holds a handful of contests.
 
+mod replay;
+
 use std::path::PathBuf;
 
 use crate::contest::{Care, Contest};
@@ -17,7 +19,11 @@ pub struct Suite {
 }
 
 /// Every suite, in the order in which they run.
-pub const ALL: &[Suite] = &[];
+pub const ALL: &[Suite] = &[Suite {
+    name: "replay",
+    about: "priority updates, samples, pushes and gathers at a million entries",
+    run: replay::run,
+}];
 
 /// One run of the measuring binary.
 pub struct Session {

@@ -25,7 +25,8 @@ fn check_each(presets: &[&String], readme: &str, sources: &[String]) -> Vec<Faul
         if !readme.contains(name) {
             faults.push(Fault::new(path, 0, format!("preset `{name}` is not named in README.md")));
         }
-        if !sources.iter().any(|text| text.contains(path.as_str())) {
+        let quoted = format!("\"{name}\"");
+        if !sources.iter().any(|text| text.contains(path.as_str()) || text.contains(&quoted)) {
             faults.push(Fault::new(
                 path,
                 0,
