@@ -49,11 +49,10 @@ def batches(p):
         }
 
 
-def update(p):
+def update(p, **form):
     pool, net, target = list(batches(p)), network(), network()
     params = list(net.parameters())
-    # The fastest of the three forms that Adam has on a CPU, at these few and small tensors.
-    optimizer = torch.optim.Adam(params, lr=LR, **{p["adam"]: True} if p["adam"] != "plain" else {})
+    optimizer = torch.optim.Adam(params, lr=LR, **form)
 
     def step(batch):
         chosen = net(batch["obs"]).gather(-1, batch["action"]).squeeze(-1).sum(-1)
@@ -76,4 +75,12 @@ def update(p):
     return run
 
 
-serve({"act": act, "update": update})
+# Adam has three forms; which is the fastest depends on the machine and the tensors.
+serve(
+    {
+        "act": act,
+        "update": update,
+        "update_foreach": lambda p: update(p, foreach=True),
+        "update_fused": lambda p: update(p, fused=True),
+    }
+)

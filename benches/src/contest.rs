@@ -3,7 +3,7 @@
 //! Every repetition runs each contender once, forward in even repetitions and backward in odd ones, so that a machine
 //! that slows down slows both. What is reported is the median; the first, untimed call of each is the warm-up.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -71,6 +71,18 @@ pub struct PeerCall {
     pub goal: Option<f64>,
 }
 
+/// A bound of this machine, measured by us in the same contest, for example its multiply-add peak.
+pub struct Bound<'a> {
+    /// Name, for example `multiply-add-peak`.
+    pub name: &'static str,
+    /// Items in one call, in the sense of [`Contest::items`].
+    pub items: f64,
+    /// What reaches the bound.
+    pub run: Run<'a>,
+    /// Ratio that ours is meant to reach.
+    pub goal: Option<f64>,
+}
+
 /// The same work for everyone.
 pub struct Contest<'a> {
     /// Name of the measurement, for example `update/vdn/b32`.
@@ -85,6 +97,8 @@ pub struct Contest<'a> {
     pub ours: Vec<(usize, Run<'a>)>,
     /// Theirs.
     pub peers: Vec<PeerCall>,
+    /// What bounds ours, if it is measured.
+    pub bound: Option<Bound<'a>>,
 }
 
 /// How carefully to measure.
@@ -109,8 +123,15 @@ struct Series {
     seconds: Vec<f64>,
 }
 
+/// Who takes part, beside ours in the order of [`Contest::ours`].
+enum Rival {
+    Bound,
+    /// Index of the call, and of the process that makes it.
+    Peer(usize, usize),
+}
+
 impl Contest<'_> {
-    /// Runs the contest: one measurement a peer, or one alone. A peer that fails is told of and left out.
+    /// Runs the contest: one measurement a peer or bound, or one alone. A peer that fails is told of and left out.
     ///
     /// # Errors
     /// What our side said.
@@ -118,66 +139,104 @@ impl Contest<'_> {
         let mut ours = Vec::new();
         let mut calls = Vec::new();
         for (threads, run) in &mut self.ours {
-            run(1)?;
-            calls.push(calls_for(run, care.min_seconds)?);
+            calls.push(warmed_up(run, care.min_seconds)?);
             ours.push(Series { threads: *threads, seconds: Vec::new() });
         }
-        let mut theirs: Vec<(usize, usize, Series)> = Vec::new();
+        let mut rivals = Vec::new();
+        if let Some(bound) = &mut self.bound {
+            calls.push(warmed_up(&mut bound.run, care.min_seconds)?);
+            rivals.push((Rival::Bound, Series { threads: 1, seconds: Vec::new() }));
+        }
         for (i, call) in self.peers.iter().enumerate() {
             for (process, threads) in peers.of(call.peer) {
                 // The first request builds, warms up and finds the number of calls.
                 if peers.time(process, call.measure, &call.params, care.min_seconds).is_some() {
-                    theirs.push((i, process, Series { threads, seconds: Vec::new() }));
+                    rivals.push((Rival::Peer(i, process), Series { threads, seconds: Vec::new() }));
                 }
             }
         }
-        let n = ours.len() + theirs.len();
+        let n = ours.len() + rivals.len();
         for repetition in 0..care.repetitions {
             for turn in 0..n {
                 let who = if repetition % 2 == 0 { turn } else { n - 1 - turn };
                 if let Some(series) = ours.get_mut(who) {
                     let took = timed(&mut self.ours[who].1, calls[who])?;
                     series.seconds.push(took / (calls[who] as f64 * self.items));
-                } else {
-                    let (i, process, series) = &mut theirs[who - ours.len()];
-                    let call = &self.peers[*i];
-                    if let Some(each) = peers.time(*process, call.measure, &call.params, care.min_seconds) {
-                        series.seconds.push(each / call.items);
-                    }
+                    continue;
                 }
+                let (rival, series) = &mut rivals[who - ours.len()];
+                series.seconds.extend(self.time_rival(rival, calls.get(ours.len()).copied(), care, peers)?);
             }
         }
-        Ok(self.report(&ours, &theirs))
+        Ok(self.report(&ours, &rivals))
     }
 
-    fn report(&self, ours: &[Series], theirs: &[(usize, usize, Series)]) -> Vec<Measurement> {
+    /// Seconds an item of a rival; none if it failed this time.
+    fn time_rival(
+        &mut self,
+        rival: &Rival,
+        calls: Option<u64>,
+        care: Care,
+        peers: &mut Peers,
+    ) -> Result<Option<f64>, String> {
+        match (rival, &mut self.bound) {
+            (Rival::Bound, Some(bound)) => {
+                let calls = calls.unwrap_or(1);
+                Ok(Some(timed(&mut bound.run, calls)? / (calls as f64 * bound.items)))
+            }
+            (Rival::Bound, None) => Ok(None),
+            (Rival::Peer(i, process), _) => {
+                let call = &self.peers[*i];
+                let each = peers.time(*process, call.measure, &call.params, care.min_seconds);
+                Ok(each.map(|seconds| seconds / call.items))
+            }
+        }
+    }
+
+    fn report(&self, ours: &[Series], rivals: &[(Rival, Series)]) -> Vec<Measurement> {
         let Some((own, own_seconds)) = best(ours.iter()) else { return Vec::new() };
-        let measurement = |variant: &str, theirs: Option<Theirs>| Measurement {
-            name: format!("{}{variant}", self.name),
-            value: self.unit.value(own_seconds),
+        let value = self.unit.value(own_seconds);
+        let alone = Measurement {
+            name: self.name.clone(),
+            value,
             unit: self.unit.name(),
             threads: own.threads,
             spread: spread(&own.seconds),
-            goal: self.goal.map(|goal| (goal, self.unit.meets(self.unit.value(own_seconds), goal))),
-            theirs,
+            goal: self.goal.map(|goal| (goal, self.unit.meets(value, goal))),
+            theirs: None,
         };
-        let mut found = Vec::new();
-        for (i, call) in self.peers.iter().enumerate() {
-            let runs = theirs.iter().filter(|(of, _, _)| *of == i).map(|(_, _, series)| series);
-            let Some((series, seconds)) = best(runs) else { continue };
+        let beside = |peer, variant: &str, goal: Option<f64>, runs: Vec<&Series>| {
+            let (series, seconds) = best(runs.into_iter())?;
             let ratio = seconds / own_seconds;
-            let peer = Theirs {
-                peer: call.peer,
+            let theirs = Theirs {
+                peer,
                 value: self.unit.value(seconds),
                 threads: series.threads,
                 spread: spread(&series.seconds),
                 ratio,
-                goal: call.goal.map(|goal| (goal, ratio >= goal)),
+                goal: goal.map(|goal| (goal, ratio >= goal)),
             };
-            found.push(measurement(call.variant, Some(peer)));
+            let name = format!("{}{variant}", self.name);
+            Some(Measurement { name, theirs: Some(theirs), ..alone.clone() })
+        };
+        let runs =
+            |is: &dyn Fn(&Rival) -> bool| rivals.iter().filter(|(r, _)| is(r)).map(|(_, s)| s).collect();
+        let mut found = Vec::new();
+        if let Some(bound) = &self.bound {
+            found.extend(beside(bound.name, "", bound.goal, runs(&|r| matches!(r, Rival::Bound))));
         }
-        if found.is_empty() { vec![measurement("", None)] } else { found }
+        for (i, call) in self.peers.iter().enumerate() {
+            let its = runs(&|r| matches!(r, Rival::Peer(of, _) if *of == i));
+            found.extend(beside(call.peer, call.variant, call.goal, its));
+        }
+        if found.is_empty() { vec![alone] } else { found }
     }
+}
+
+/// Makes one call, and returns the number of calls that lasts at least `min_seconds`.
+fn warmed_up(run: &mut Run<'_>, min_seconds: f64) -> Result<u64, String> {
+    run(1)?;
+    calls_for(run, min_seconds)
 }
 
 /// The series with the smallest median, with that median; series that were never timed are left out.
@@ -198,6 +257,17 @@ pub fn median(values: &[f64]) -> f64 {
 pub fn spread(values: &[f64]) -> f64 {
     let middle = median(values);
     median(&values.iter().map(|v| (v - middle).abs()).collect::<Vec<_>>()) / middle
+}
+
+/// How long `calls` calls take, for a harness of another kind.
+///
+/// # Panics
+/// If a call fails: such a benchmark measures nothing.
+pub fn lasting(run: &mut Run<'_>, calls: u64) -> Duration {
+    match timed(run, calls) {
+        Ok(seconds) => Duration::from_secs_f64(seconds),
+        Err(why) => panic!("{why}"),
+    }
 }
 
 /// Seconds that `calls` calls take.
@@ -252,10 +322,33 @@ mod tests {
             goal: Some(f64::INFINITY),
             ours: vec![(1, work(100_000)), (2, work(1_000))],
             peers: Vec::new(),
+            bound: None,
         };
         let care = Care { repetitions: 5, min_seconds: 1e-3 };
         let found = contest.run(care, &mut Peers::none()).unwrap();
         assert_eq!((found.len(), found[0].threads, found[0].goal), (1, 2, Some((f64::INFINITY, true))));
+    }
+
+    #[test]
+    fn a_bound_is_reported_as_a_ratio() {
+        let sleepless = |spins: u64| -> Run<'static> {
+            Box::new(move |n| {
+                (0..n * spins).fold(0_u64, |a, b| std::hint::black_box(a.wrapping_add(b)));
+                Ok(())
+            })
+        };
+        let contest = Contest {
+            name: "spin".to_owned(),
+            unit: Unit::Giga("G/s"),
+            items: 10_000.0,
+            goal: None,
+            ours: vec![(1, sleepless(20_000))],
+            peers: Vec::new(),
+            bound: Some(Bound { name: "bound", items: 10_000.0, run: sleepless(10_000), goal: Some(0.95) }),
+        };
+        let found = contest.run(Care { repetitions: 5, min_seconds: 1e-3 }, &mut Peers::none()).unwrap();
+        let theirs = found[0].theirs.as_ref().unwrap();
+        assert!(theirs.ratio < 0.9 && theirs.goal == Some((0.95, false)), "{theirs:?}");
     }
 
     #[test]
@@ -268,6 +361,7 @@ mod tests {
             goal: None,
             ours: vec![(1, fail)],
             peers: Vec::new(),
+            bound: None,
         };
         assert_eq!(contest.run(Care::QUICK, &mut Peers::none()).unwrap_err(), "no rows");
     }

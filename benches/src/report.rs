@@ -80,7 +80,7 @@ impl Measurement {
             None => Default::default(),
         };
         let line = format!(
-            "{:<38} {:>10} {:<12} {:>2} {:>5.1}% {:<14} {:<13} {:>10} {:>9} {}",
+            "{:<38} {:>10} {:<12} {:>2} {:>5.1}% {:<14} {:<21} {:>10} {:>9} {}",
             self.name,
             short(self.value),
             self.unit,
@@ -99,7 +99,7 @@ impl Measurement {
 /// Head of the table.
 pub fn head() -> String {
     format!(
-        "{:<38} {:>10} {:<12} {:>2} {:>6} {:<14} {:<13} {:>10} {:>9} {}",
+        "{:<38} {:>10} {:<12} {:>2} {:>6} {:<14} {:<21} {:>10} {:>9} {}",
         "measurement", "value", "unit", "t", "spread", "goal", "peer (t)", "peer", "ratio", "goal"
     )
 }

@@ -1,10 +1,16 @@
 //! The suites of `cargo xtask bench`, in a visible list. Each holds a handful of contests.
 
-mod replay;
+pub mod act;
+pub mod envs;
+mod network;
+pub mod replay;
+mod rollout;
+mod training;
+pub mod update;
 
 use std::path::PathBuf;
 
-use crate::contest::{Care, Contest};
+use crate::contest::{Care, Contest, Run};
 use crate::peer::Peers;
 use crate::report::{Measurement, head};
 
@@ -12,18 +18,19 @@ use crate::report::{Measurement, head};
 pub struct Suite {
     /// Name on the command line.
     pub name: &'static str,
-    /// One line about it.
-    pub about: &'static str,
     /// Holds its contests.
     pub run: fn(&mut Session) -> Result<(), String>,
 }
 
 /// Every suite, in the order in which they run.
-pub const ALL: &[Suite] = &[Suite {
-    name: "replay",
-    about: "priority updates, samples, pushes and gathers at a million entries",
-    run: replay::run,
-}];
+pub const ALL: &[Suite] = &[
+    Suite { name: "act", run: act::run },
+    Suite { name: "update", run: update::run },
+    Suite { name: "envs", run: envs::run },
+    Suite { name: "replay", run: replay::run },
+    Suite { name: "rollout", run: rollout::run },
+    Suite { name: "training", run: training::run },
+];
 
 /// One run of the measuring binary.
 pub struct Session {
@@ -63,4 +70,16 @@ impl Session {
         }
         self.found.extend(found);
     }
+}
+
+/// Makes the calls inside a pool of `threads` threads, for work that asks rayon how many it has.
+///
+/// # Errors
+/// Threads that cannot be started.
+fn on_threads<'a>(
+    threads: usize,
+    mut run: impl FnMut(u64) -> Result<(), String> + Send + 'a,
+) -> Result<Run<'a>, String> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string())?;
+    Ok(Box::new(move |calls| pool.install(|| run(calls))))
 }

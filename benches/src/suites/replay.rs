@@ -31,6 +31,7 @@ pub fn run(session: &mut Session) -> Result<(), String> {
         goal,
         ours: vec![(1, run)],
         peers,
+        bound: None,
     };
     let batch = BATCH as f64;
     let cpprb = |measure| {
@@ -60,12 +61,12 @@ fn sums_filled() -> PrioritySums {
     sums
 }
 
-fn sums_update() -> Run<'static> {
+/// Calls that set a batch of leaves.
+pub fn sums_update() -> Run<'static> {
     let mut sums = sums_filled();
     let mut rng = data::stream(2);
     let ids = data::indices(&mut rng, POOL * BATCH, CAPACITY as u32);
-    let leaves: Vec<u32> =
-        (0..ids.len() + BATCH).map(|_| leaf_of(rng.range(0.01, 2.0), 1e-6, 0.6)).collect();
+    let leaves: Vec<u32> = (0..ids.len() + BATCH).map(|_| leaf_of(rng.range(0.01, 2.0), 1e-6, 0.6)).collect();
     let mut turn = 0;
     Box::new(move |calls| {
         for _ in 0..calls {
@@ -82,7 +83,8 @@ fn sums_update() -> Run<'static> {
     })
 }
 
-fn sums_sample() -> Run<'static> {
+/// Calls that draw a batch of leaves, stratified.
+pub fn sums_sample() -> Run<'static> {
     let sums = sums_filled();
     let mut rng = data::stream(3);
     let mut out = vec![0_u64; BATCH];
@@ -120,7 +122,11 @@ fn filled() -> Result<Replay, String> {
     Ok(replay)
 }
 
-fn whole_update() -> Result<Run<'static>, String> {
+/// Calls that update a batch of priorities.
+///
+/// # Errors
+/// What replay said.
+pub fn whole_update() -> Result<Run<'static>, String> {
     let mut replay = filled()?;
     let mut rng = data::stream(5);
     let first = replay.inserted() - replay.len() as u64;
@@ -142,7 +148,11 @@ fn whole_update() -> Result<Run<'static>, String> {
     }))
 }
 
-fn whole_sample() -> Result<Run<'static>, String> {
+/// Calls that sample a batch by priority.
+///
+/// # Errors
+/// What replay said.
+pub fn whole_sample() -> Result<Run<'static>, String> {
     let replay = filled()?;
     let mut batch = Batch::new(&data::spec(1, 1), BATCH);
     let mut rng = data::stream(6);
