@@ -66,7 +66,7 @@ impl Measurement {
         object
     }
 
-    /// As one line of the table under [`HEAD`].
+    /// As one line of the table under [`head`].
     pub fn line(&self) -> String {
         let goal = |goal: Option<(f64, bool)>| match goal {
             Some((goal, met)) => format!("{} {}", if met { "met" } else { "SHORT OF" }, short(goal)),

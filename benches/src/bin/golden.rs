@@ -39,7 +39,7 @@ fn run(dir: &Path, bless: bool) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|e| cannot("create", dir, e))?;
     let mut differ = 0;
     for entry in coact_envs::ALL {
-        let now = coact_envs::golden::playthrough(entry);
+        let now = coact_envs::golden::playthrough(entry).map_err(|e| e.to_string())?;
         let path = dir.join(format!("{}.txt", entry.name));
         if bless {
             std::fs::write(&path, &now).map_err(|e| cannot("write", &path, e))?;
