@@ -171,12 +171,12 @@ impl Layers {
         for (name, value) in pairs {
             let key = find_key(&name).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
             let value = coerce(key, value);
-            if let Some((other, before)) = given.get(key.name) {
-                if *before != value {
-                    return Err(Error::usage(format!(
-                        "{origin}: `{other}` = {before} and `{name}` = {value} are two names of one setting and disagree; keep one"
-                    )));
-                }
+            if let Some((other, before)) = given.get(key.name)
+                && *before != value
+            {
+                return Err(Error::usage(format!(
+                    "{origin}: `{other}` = {before} and `{name}` = {value} are two names of one setting and disagree; keep one"
+                )));
             }
             given.insert(key.name, (name, value));
         }
