@@ -345,8 +345,8 @@ impl Config {
     }
 }
 
-/// JSON value as TOML text. f32 settings print as short decimals, because JSON holds them as f64.
-fn toml_value(value: &Value) -> String {
+/// A JSON value as TOML text. f32 settings print as short decimals, because JSON holds them as f64.
+pub fn toml_value(value: &Value) -> String {
     match value {
         Value::Null => "\"none\"".into(),
         Value::Number(n) if n.is_f64() => {

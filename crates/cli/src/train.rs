@@ -1,5 +1,6 @@
 //! `coact train`.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,6 +181,8 @@ struct Console {
     metrics: MetricsWriter,
     events: EventWriter,
     stop: Arc<AtomicBool>,
+    /// Standard error is no terminal, so a line an evaluation takes the place of the bar.
+    plain: bool,
 }
 
 fn unix_time_s() -> f64 {
@@ -210,7 +213,8 @@ impl Console {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.reset_eta();
-        Ok(Self { bar, metrics, events, stop })
+        let plain = !quiet && !std::io::stderr().is_terminal();
+        Ok(Self { bar, metrics, events, stop, plain })
     }
 
     fn finish(&self) {
@@ -221,6 +225,10 @@ impl Console {
 impl Observer for Console {
     fn on_record(&mut self, record: &Record) -> coact_runner::Result<()> {
         self.metrics.append(record)?;
+        if let (true, Some(greedy)) = (self.plain, record.get("eval/return")) {
+            let (steps, wall_s) = (record.env_steps, record.wall_s);
+            note(format!("{steps:>10} env steps  {wall_s:>7.1} s  greedy return {greedy:.2}"));
+        }
         let values: Vec<(&str, f64)> = record.values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         self.events.scalars(unix_time_s(), record.env_steps, &values)
     }
