@@ -307,62 +307,75 @@ mod tests {
         assert_eq!(spread(&[9.0, 10.0, 12.0]), 0.1);
     }
 
-    #[test]
-    fn the_faster_number_of_threads_is_reported() {
-        let work = |spins: u64| -> Run<'static> {
-            Box::new(move |n| {
-                (0..n * spins).fold(0_u64, |a, b| std::hint::black_box(a.wrapping_add(b)));
-                Ok(())
-            })
-        };
-        let contest = Contest {
-            name: "spin".to_owned(),
-            unit: Unit::Microseconds,
+    fn contest(unit: Unit) -> Contest<'static> {
+        Contest {
+            name: "work".to_owned(),
+            unit,
             items: 1.0,
-            goal: Some(f64::INFINITY),
-            ours: vec![(1, work(100_000)), (2, work(1_000))],
+            goal: None,
+            ours: Vec::new(),
             peers: Vec::new(),
             bound: None,
-        };
-        let care = Care { repetitions: 5, min_seconds: 1e-3 };
-        let found = contest.run(care, &mut Peers::none()).unwrap();
-        assert_eq!((found.len(), found[0].threads, found[0].goal), (1, 2, Some((f64::INFINITY, true))));
+        }
+    }
+
+    fn series(threads: usize, seconds: &[f64]) -> Series {
+        Series { threads, seconds: seconds.to_vec() }
     }
 
     #[test]
-    fn a_bound_is_reported_as_a_ratio() {
-        let sleepless = |spins: u64| -> Run<'static> {
+    fn the_faster_number_of_threads_counts_on_both_sides() {
+        let params = Value::Null;
+        let peer = PeerCall { peer: "jax", measure: "m", params, items: 1.0, variant: "/v", goal: Some(3.0) };
+        let contest = Contest { goal: Some(1.5), peers: vec![peer], ..contest(Unit::Microseconds) };
+        // One slow outlier, as a busy machine makes them, moves no median.
+        let ours = [series(1, &[3e-6, 3e-6, 3e-6]), series(2, &[2e-6, 9e-6, 1e-6])];
+        let theirs = [
+            (Rival::Peer(0, 0), series(1, &[8e-6, 8e-6, 8e-6])),
+            (Rival::Peer(0, 1), series(2, &[5e-6, 5e-6, 7e-6])),
+        ];
+        let found = contest.report(&ours, &theirs);
+        assert_eq!(found.len(), 1);
+        let (own, theirs) = (&found[0], found[0].theirs.as_ref().unwrap());
+        assert_eq!((own.name.as_str(), own.threads, theirs.threads), ("work/v", 2, 2));
+        assert!((own.value - 2.0).abs() < 1e-9 && (theirs.ratio - 2.5).abs() < 1e-9, "{own:?}");
+        assert_eq!((own.goal, theirs.goal), (Some((1.5, false)), Some((3.0, false))));
+    }
+
+    #[test]
+    fn a_peer_that_failed_is_left_out_and_a_bound_is_a_ratio() {
+        let bound = Bound { name: "peak", items: 1.0, run: Box::new(|_| Ok(())), goal: Some(0.95) };
+        let contest = Contest { bound: Some(bound), ..contest(Unit::Giga("G/s")) };
+        let ours = [series(1, &[2e-9])];
+        let found = contest.report(&ours, &[(Rival::Bound, series(1, &[1e-9]))]);
+        let peak = found[0].theirs.as_ref().unwrap();
+        assert!((found[0].value - 0.5).abs() < 1e-9 && (peak.value - 1.0).abs() < 1e-9);
+        assert_eq!((peak.peer, peak.goal), ("peak", Some((0.95, false))));
+        assert_eq!(contest.report(&ours, &[(Rival::Bound, series(1, &[]))])[0].theirs, None);
+    }
+
+    #[test]
+    fn every_contender_is_timed_in_every_repetition() {
+        let count = std::rc::Rc::new(std::cell::Cell::new(0_u64));
+        let counted = || -> Run<'static> {
+            let count = count.clone();
             Box::new(move |n| {
-                (0..n * spins).fold(0_u64, |a, b| std::hint::black_box(a.wrapping_add(b)));
+                count.set(count.get() + n);
+                std::hint::black_box((0..1000).fold(0_u64, |a, b| std::hint::black_box(a + b)));
                 Ok(())
             })
         };
-        let contest = Contest {
-            name: "spin".to_owned(),
-            unit: Unit::Giga("G/s"),
-            items: 10_000.0,
-            goal: None,
-            ours: vec![(1, sleepless(20_000))],
-            peers: Vec::new(),
-            bound: Some(Bound { name: "bound", items: 10_000.0, run: sleepless(10_000), goal: Some(0.95) }),
-        };
-        let found = contest.run(Care { repetitions: 5, min_seconds: 1e-3 }, &mut Peers::none()).unwrap();
-        let theirs = found[0].theirs.as_ref().unwrap();
-        assert!(theirs.ratio < 0.9 && theirs.goal == Some((0.95, false)), "{theirs:?}");
+        let ours = vec![(1, counted()), (2, counted())];
+        // A repetition of one call each: what is counted is warm-up (one call) and search (one call) besides.
+        let care = Care { repetitions: 5, min_seconds: 0.0 };
+        let found = Contest { ours, ..contest(Unit::Nanoseconds) }.run(care, &mut Peers::none()).unwrap();
+        assert_eq!((found.len(), count.get()), (1, 2 * (2 + 5)));
     }
 
     #[test]
     fn our_error_ends_the_contest() {
         let fail: Run<'static> = Box::new(|_| Err("no rows".to_owned()));
-        let contest = Contest {
-            name: "fail".to_owned(),
-            unit: Unit::Nanoseconds,
-            items: 1.0,
-            goal: None,
-            ours: vec![(1, fail)],
-            peers: Vec::new(),
-            bound: None,
-        };
+        let contest = Contest { ours: vec![(1, fail)], ..contest(Unit::Nanoseconds) };
         assert_eq!(contest.run(Care::QUICK, &mut Peers::none()).unwrap_err(), "no rows");
     }
 

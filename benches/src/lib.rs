@@ -8,3 +8,8 @@ pub mod data;
 pub mod peer;
 pub mod report;
 pub mod suites;
+
+/// The examples of the contributing guide compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../CONTRIBUTING.md")]
+pub struct Contributing;

@@ -20,14 +20,14 @@ pub fn code_of(source: &str) -> String {
     code
 }
 
-/// Identifiers and keywords of `code`, each with its line (from 1) and the byte after it.
-pub fn words(code: &str) -> impl Iterator<Item = (usize, &str, Option<u8>)> {
+/// Identifiers and keywords of `code`, each with its line (from 1) and what stands before and after it in the line.
+pub fn words(code: &str) -> impl Iterator<Item = (usize, &str, (&str, &str))> {
     code.lines().enumerate().flat_map(|(i, line)| {
         let word = |w: &&str| !w.is_empty();
         let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(word);
         words.map(move |w| {
-            let after = w.as_ptr() as usize - line.as_ptr() as usize + w.len();
-            (i + 1, w, line.as_bytes().get(after).copied())
+            let start = w.as_ptr() as usize - line.as_ptr() as usize;
+            (i + 1, w, (&line[..start], &line[start + w.len()..]))
         })
     })
 }
@@ -137,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn words_know_their_line_and_what_follows() {
+    fn words_know_their_line_and_what_is_around_them() {
         let all: Vec<_> = words("a b!\nc").collect();
-        assert_eq!(all, [(1, "a", Some(b' ')), (1, "b", Some(b'!')), (2, "c", None)]);
+        assert_eq!(all, [(1, "a", ("", " b!")), (1, "b", ("a ", "!")), (2, "c", ("", ""))]);
     }
 }

@@ -21,7 +21,7 @@ Checks, without building anything:
 - only packages that may be published are used by packages that are;
 - every Rust file opens with `//!`; none is longer than 800 lines;
 - no file or module is called utils, common, helpers, *_v2, *_new or *_best;
-- no identifier is called `done` (say terminated, truncated or discount);
+- no field or argument is called `done` (say terminated, truncated or discount);
 - `unsafe` occurs only in crates/kernels; `todo!`, `unimplemented!` and `dbg!` nowhere;
 - every library crate takes the workspace's lints;
 - every preset in configs/ is named in the README and built into the binary;
