@@ -24,7 +24,7 @@ Checks, without building anything:
 - no field or argument is called `done` (say terminated, truncated or discount);
 - `unsafe` occurs only in crates/kernels; `todo!`, `unimplemented!` and `dbg!` nowhere;
 - every library crate takes the workspace's lints;
-- every preset in configs/ is named in the README and built into the binary;
+- every preset in configs/ is built into the binary;
 - no committed file names an absolute path of somebody's machine.
 
 Prints one line a fault, `path:line: what`, and fails if there is one.
