@@ -25,6 +25,7 @@ mod optim;
 mod rows;
 mod shape;
 pub mod td;
+mod team;
 mod update;
 
 pub use act::reference as act_reference;

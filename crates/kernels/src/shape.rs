@@ -147,6 +147,11 @@ impl MlpShape {
         self.layers().last().map_or(0, |l| l.end)
     }
 
+    /// Multiply-adds of one forward pass of one row.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        self.layers().map(|l| l.k * l.n).sum()
+    }
+
     /// Refuses widths of zero.
     ///
     /// # Errors

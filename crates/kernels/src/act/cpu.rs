@@ -1,12 +1,14 @@
 //! `act` on the CPU: blocks of rows through all layers, then the choice row by row.
 
 use super::{Act, ActScratch, Exploration};
+use crate::buffer::Shared;
 use crate::math::exp_f32;
 use crate::mlp::infer_rows;
 use crate::td::{argmax_legal, dueling_q, is_legal};
 use crate::{Cpu, Error, Isa, QShape};
 use coact_core::Purpose;
 use coact_core::rng::{below, counter_of, key_of, unit_f32};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of a block: activations of widths up to 256 stay in the second cache level.
 pub(super) const BLOCK_ROWS: usize = 96;
@@ -18,33 +20,55 @@ pub(super) fn lane_len(shape: &QShape, rows: usize) -> usize {
     2 * rows * width + norm + rows * shape.mlp.output
 }
 
+/// What the threads write, each its own rows.
+struct Outputs<'a> {
+    actions: Shared<'a, u32>,
+    q: Option<Shared<'a, f32>>,
+}
+
 pub(super) fn act(cpu: &mut Cpu, scratch: &mut ActScratch, call: &mut Act<'_>) -> Result<(), Error> {
     let rows = call.actions.len();
-    scratch.fit(call.shape, rows, 1);
-    let lane = scratch.lanes[0].as_mut_slice();
-    // Units of a block: rows of a shared set, environments of one agent's own set.
+    scratch.fit(call.shape, rows, cpu.team.threads());
+    // Rows of a shared set, environments of one agent's own set.
     let units = rows / call.n_sets;
-    let mut failed = None;
-    for set in 0..call.n_sets {
-        for first in (0..units).step_by(BLOCK_ROWS) {
-            let count = BLOCK_ROWS.min(units - first);
-            let bad = block(cpu.isa, call, lane, set, first, count);
-            failed = match (failed, bad) {
-                (Some(a), Some(b)) => Some(usize::min(a, b)),
-                (a, b) => a.or(b),
-            };
+    let parts = cpu.parts(rows * call.shape.mlp.multiply_adds());
+    let block_rows = match parts {
+        1 => BLOCK_ROWS,
+        _ => units.div_ceil(parts).next_multiple_of(6).min(BLOCK_ROWS),
+    };
+    let blocks = units.div_ceil(block_rows);
+    let outputs = Outputs {
+        actions: Shared::new(std::mem::take(&mut call.actions)),
+        q: call.q.take().map(Shared::new),
+    };
+    let lanes = Shared::new(&mut scratch.lanes);
+    let failed = AtomicUsize::new(usize::MAX);
+    let (isa, call) = (cpu.isa, &*call);
+    let work = |part: usize, thread: usize| {
+        let (set, first) = (part / blocks, part % blocks * block_rows);
+        // SAFETY: each thread has a number, and a lane, of its own.
+        let lane = unsafe { &mut lanes.part(thread, 1)[0] };
+        let count = block_rows.min(units - first);
+        if let Some(row) = block(isa, call, &outputs, lane.as_mut_slice(), set, first, count) {
+            failed.fetch_min(row, Ordering::Relaxed);
         }
+    };
+    if parts == 1 {
+        (0..call.n_sets * blocks).for_each(|part| work(part, 0));
+    } else {
+        cpu.team.run(call.n_sets * blocks, &work);
     }
-    match failed {
-        None => Ok(()),
-        Some(row) => Err(Error::NoLegalAction { env: row / call.n_agents, agent: row % call.n_agents }),
+    match failed.into_inner() {
+        usize::MAX => Ok(()),
+        row => Err(Error::NoLegalAction { env: row / call.n_agents, agent: row % call.n_agents }),
     }
 }
 
 /// Rows `first..first + count` of a set. Returns the first row without a legal action.
 fn block(
     isa: Isa,
-    call: &mut Act<'_>,
+    call: &Act<'_>,
+    outputs: &Outputs<'_>,
     lane: &mut [f32],
     set: usize,
     first: usize,
@@ -72,11 +96,13 @@ fn block(
             dueling_q(q, shape.n_actions);
         }
         let q = &mut q[..shape.n_actions];
-        if let Some(all) = &mut call.q {
-            all[row * shape.n_actions..(row + 1) * shape.n_actions].copy_from_slice(q);
+        if let Some(all) = &outputs.q {
+            // SAFETY: the row belongs to this block.
+            unsafe { all.part(row * shape.n_actions, shape.n_actions) }.copy_from_slice(q);
         }
         match choose(call, row, q, random) {
-            Some(action) => call.actions[row] = action,
+            // SAFETY: as above.
+            Some(action) => unsafe { outputs.actions.part(row, 1)[0] = action },
             None => failed = failed.or(Some(row)),
         }
     }

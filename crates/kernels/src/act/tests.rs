@@ -76,7 +76,9 @@ impl Case {
             actions: &mut actions,
             q: Some(&mut q),
         };
-        Backend::cpu(options).unwrap().act(&mut ActScratch::default(), call)?;
+        let mut backend = Backend::cpu(options).unwrap();
+        backend.always_split();
+        backend.act(&mut ActScratch::default(), call)?;
         Ok((actions, q))
     }
 
@@ -118,7 +120,7 @@ fn every_instruction_set_and_thread_count_gives_the_same_bits() {
         let bits = |q: &[f32]| q.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         let (actions, q) = case.run(CpuOptions { threads: 1, isa: Some(Isa::Portable) }, explore).unwrap();
         for isa in Isa::available() {
-            for threads in [1, 2, 3] {
+            for threads in [1, 2, 3, 7] {
                 let other = case.run(CpuOptions { threads, isa: Some(isa) }, explore).unwrap();
                 assert_eq!(other.0, actions);
                 assert_eq!(bits(&other.1), bits(&q), "{isa:?}, {threads} threads");

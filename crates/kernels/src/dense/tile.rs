@@ -56,6 +56,8 @@ impl Raw {
 /// # Safety
 /// The instruction set of `V` is there, and the tile lies inside the product's slices.
 #[inline(always)]
+// Plain indices are what the compiler unrolls into registers.
+#[allow(clippy::needless_range_loop)]
 pub(super) unsafe fn tile<V: Lanes, const MR: usize, const NV: usize, const TAIL: bool>(
     g: &Raw,
     i: usize,

@@ -192,7 +192,7 @@ fn layer_backward(
     product(isa, &call, out, layer.k);
 }
 
-/// Gradients of the parameters: chains over rows `first..first + count` ascending, from 0, into `out` `[P]`.
+/// Gradients of the parameters: chains over rows `first..first + count` ascending, from 0, into `out` `[P]` from `base` on.
 /// `x` and `d_out` start at row `first`. `share` `(t, of)` computes only a part of `out`, so that `of` callers
 /// with different `t` fill it together.
 #[allow(clippy::too_many_arguments)]
@@ -205,6 +205,7 @@ pub(crate) fn grads_rows(
     tape: &Tape,
     d_out: &[f32],
     out: &Shared<'_, f32>,
+    base: usize,
     share: (usize, usize),
 ) {
     let (t, of) = share;
@@ -234,15 +235,15 @@ pub(crate) fn grads_rows(
                 finish: Finish::Plain,
             };
             // SAFETY: parts of different `t` are disjoint.
-            let weight = unsafe { out.part(layer.weight + low * n, (high - low) * n) };
+            let weight = unsafe { out.part(base + layer.weight + low * n, (high - low) * n) };
             product(isa, &call, weight, n);
         }
         if t == of - 1 {
             // SAFETY: only the last caller writes these.
-            rows::column_sums(isa, n, d, unsafe { out.part(layer.bias, n) });
+            rows::column_sums(isa, n, d, unsafe { out.part(base + layer.bias, n) });
             if let (Some((gain, shift)), Some((tape, _, _))) = (layer.norm, hidden) {
                 // SAFETY: as above.
-                let (d_gain, d_shift) = unsafe { (out.part(gain, n), out.part(shift, n)) };
+                let (d_gain, d_shift) = unsafe { (out.part(base + gain, n), out.part(base + shift, n)) };
                 // SAFETY: nobody writes these now.
                 let (d_norm, xhat) =
                     unsafe { (tape.d_norm.view(first * n, count * n), tape.xhat.view(first * n, count * n)) };

@@ -128,7 +128,7 @@ impl Backend {
             let d_out = &grad_output[first * shape.output..];
             cache.tree.push(isa, grads, |out| {
                 let out = crate::buffer::Shared::new(out);
-                grads_rows(isa, shape, (x, shape.input), first, count, &cache.tape, d_out, &out, (0, 1));
+                grads_rows(isa, shape, (x, shape.input), first, count, &cache.tape, d_out, &out, 0, (0, 1));
             });
         }
         cache.tree.finish(isa, grads);

@@ -3,6 +3,7 @@
 
 use super::GroupBatch;
 use super::cpu::GroupPlan;
+use super::tree::PairTree;
 use crate::buffer::Buffer;
 use crate::mlp::{Tape, backward_rows, forward_rows, infer_rows};
 use crate::td::{argmax_legal, dueling_q, q_grad, td_target};
@@ -86,12 +87,14 @@ impl GroupLane {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     pub(super) groups: Vec<GroupLane>,
+    pub(super) trees: Vec<PairTree>,
 }
 
 impl Lane {
     pub(super) fn fit(&mut self, groups: &[GroupBatch<'_>], plans: &[GroupPlan], samples: usize) {
         if self.groups.len() < groups.len() {
             self.groups.resize_with(groups.len(), GroupLane::default);
+            self.trees.resize_with(groups.len(), PairTree::default);
         }
         for ((lane, group), plan) in self.groups.iter_mut().zip(groups).zip(plans) {
             lane.fit(group, plan, samples);
@@ -128,14 +131,14 @@ impl Job<'_, '_> {
     /// writes `priority` and the four `sums` of each sample of the range.
     pub(super) fn rows(
         &self,
-        lane: &Lane,
+        lane: &[GroupLane],
         first: usize,
         range: Range<usize>,
         priority: &mut [f32],
         sums: &mut [f32],
     ) -> Result<(), Error> {
-        for g in 0..self.groups.len() {
-            self.forward(&lane.groups[g], g, first, range.clone());
+        for (g, lane) in lane.iter().enumerate().take(self.groups.len()) {
+            self.forward(lane, g, first, range.clone());
         }
         for (i, sample) in range.clone().enumerate() {
             let sums = &mut sums[4 * i..4 * i + 4];
@@ -144,8 +147,8 @@ impl Job<'_, '_> {
                 Mixer::Sum => self.sum(lane, first, sample, sums)?,
             };
         }
-        for g in 0..self.groups.len() {
-            self.backward(&lane.groups[g], g, range.clone());
+        for (g, lane) in lane.iter().enumerate().take(self.groups.len()) {
+            self.backward(lane, g, range.clone());
         }
         Ok(())
     }
@@ -284,11 +287,17 @@ impl Job<'_, '_> {
     }
 
     /// Each agent's own target. Returns the priority of the sample.
-    fn independent(&self, lane: &Lane, first: usize, sample: usize, sums: &mut [f32]) -> Result<f32, Error> {
+    fn independent(
+        &self,
+        lane: &[GroupLane],
+        first: usize,
+        sample: usize,
+        sums: &mut [f32],
+    ) -> Result<f32, Error> {
         let weight = self.weight[first + sample];
         let mut acc = [0.0_f32; 4];
         let mut rows = 0_u32;
-        for (g, (group, lane)) in self.groups.iter().zip(&lane.groups).enumerate() {
+        for (g, (group, lane)) in self.groups.iter().zip(lane).enumerate() {
             let share = 1.0 / group.n_critics as f32;
             for agent in 0..group.n_agents {
                 let row = self.row(g, first, sample, agent);
@@ -320,14 +329,14 @@ impl Job<'_, '_> {
     }
 
     /// The team's target. Returns the priority of the sample.
-    fn sum(&self, lane: &Lane, first: usize, sample: usize, sums: &mut [f32]) -> Result<f32, Error> {
+    fn sum(&self, lane: &[GroupLane], first: usize, sample: usize, sums: &mut [f32]) -> Result<f32, Error> {
         let b = first + sample;
         let discount = self.team_discount[b];
         let critics = self.groups[0].n_critics;
         let mut q_tot = [0.0_f32; 2];
         let mut next = 0.0;
         let mut any = false;
-        for (g, (group, lane)) in self.groups.iter().zip(&lane.groups).enumerate() {
+        for (g, (group, lane)) in self.groups.iter().zip(lane).enumerate() {
             for agent in 0..group.n_agents {
                 let row = self.row(g, first, sample, agent);
                 if group.valid[row.index] {
@@ -359,7 +368,7 @@ impl Job<'_, '_> {
             sums[2] = priority;
             sums[3] = target;
         }
-        for (g, (group, lane)) in self.groups.iter().zip(&lane.groups).enumerate() {
+        for (g, (group, lane)) in self.groups.iter().zip(lane).enumerate() {
             for agent in 0..group.n_agents {
                 let row = self.row(g, first, sample, agent);
                 for critic in 0..critics {

@@ -1,11 +1,43 @@
-//! `update` on the CPU: samples in blocks, each through [`super::block`], and the trees of gradients.
+//! `update` on the CPU: samples in blocks, each through [`super::block`], and the trees of gradients. With several
+//! threads either each takes stretches of blocks, or, where there are few, all share each block: samples of it
+//! first, then parts of the gradient. Neither changes the order of a sum.
 
-use super::block::{Job, Lane};
-use super::tree::PairTree;
-use super::{Update, UpdateStats};
+use super::block::{GroupLane, Job, Lane};
+use super::{GroupBatch, Update, UpdateStats};
 use crate::buffer::{Buffer, Shared};
 use crate::mlp::{CHUNK_ROWS, grads_rows, transpose_weights};
-use crate::{Cpu, Error, Mixer};
+use crate::team::Team;
+use crate::{Cpu, Error, Mixer, rows};
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// The caller's gradients of a group, taken apart from the rest of the group so that threads can share that.
+#[derive(Debug)]
+struct Root {
+    ptr: *mut f32,
+    len: usize,
+}
+
+// SAFETY: the slice behind it is lent exclusively for the length of an update, and `slice` says who may use it.
+unsafe impl Send for Root {}
+// SAFETY: as above.
+unsafe impl Sync for Root {}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self { ptr: std::ptr::null_mut(), len: 0 }
+    }
+}
+
+impl Root {
+    /// # Safety
+    /// The update that set it still runs, and nobody else uses the gradients.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn slice(&self) -> &mut [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr, self.len) }
+    }
+}
 
 /// What an update needs to know of a group beyond its buffers.
 #[derive(Debug, Default)]
@@ -20,6 +52,33 @@ pub(super) struct GroupPlan {
     pub(super) has_invalid: bool,
     /// Weights transposed, at the offsets of `params`.
     pub(super) transposed: Buffer,
+    root: Root,
+    /// Sums of all stretches of blocks but the first, if threads work apart.
+    partials: Buffer,
+}
+
+impl GroupPlan {
+    fn set(&mut self, group: &mut GroupBatch<'_>) {
+        let per_chunk = (CHUNK_ROWS / group.n_agents).max(1);
+        self.chunk = 1 << per_chunk.ilog2();
+        self.agents_per_set = group.n_agents / group.n_sets;
+        self.inv_valid.clear();
+        let mut all = 0;
+        for set in 0..group.n_sets {
+            let of_set = group.valid.chunks_exact(self.agents_per_set).skip(set).step_by(group.n_sets);
+            let valid: usize = of_set.map(|rows| rows.iter().filter(|&&v| v).count()).sum();
+            all += valid;
+            self.inv_valid.push(if valid == 0 { 0.0 } else { 1.0 / valid as f32 });
+        }
+        self.has_invalid = all < group.valid.len();
+        let p = group.shape.param_count();
+        self.transposed.fit(group.params.len());
+        let out = self.transposed.as_mut_slice();
+        for (w, out) in group.params.chunks_exact(p).zip(out.chunks_exact_mut(p)) {
+            transpose_weights(&group.shape.mlp, w, out, false);
+        }
+        self.root = Root { ptr: group.grads.as_mut_ptr(), len: group.grads.len() };
+    }
 }
 
 /// Memory of [`crate::Backend::update`]; grows on first use and is then kept.
@@ -27,7 +86,6 @@ pub(super) struct GroupPlan {
 pub struct UpdateScratch {
     plans: Vec<GroupPlan>,
     lanes: Vec<Lane>,
-    trees: Vec<PairTree>,
     /// Per sample: loss, value, `|td|`, target, each summed over its terms.
     sums: Buffer,
 }
@@ -37,39 +95,12 @@ impl UpdateScratch {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    fn plan(&mut self, call: &Update<'_, '_>) {
-        let n = call.groups.len();
-        if self.plans.len() < n {
-            self.plans.resize_with(n, GroupPlan::default);
-            self.trees.resize_with(n, PairTree::default);
-        }
-        for (plan, group) in self.plans.iter_mut().zip(call.groups.iter()) {
-            let per_chunk = (CHUNK_ROWS / group.n_agents).max(1);
-            plan.chunk = 1 << per_chunk.ilog2();
-            plan.agents_per_set = group.n_agents / group.n_sets;
-            plan.inv_valid.clear();
-            let mut all = 0;
-            for set in 0..group.n_sets {
-                let valid = group
-                    .valid
-                    .chunks_exact(plan.agents_per_set)
-                    .skip(set)
-                    .step_by(group.n_sets)
-                    .map(|rows| rows.iter().filter(|&&v| v).count())
-                    .sum::<usize>();
-                all += valid;
-                plan.inv_valid.push(if valid == 0 { 0.0 } else { 1.0 / valid as f32 });
-            }
-            plan.has_invalid = all < group.valid.len();
-            let p = group.shape.param_count();
-            plan.transposed.fit(group.params.len());
-            let out = plan.transposed.as_mut_slice();
-            for (w, out) in group.params.chunks_exact(p).zip(out.chunks_exact_mut(p)) {
-                transpose_weights(&group.shape.mlp, w, out, false);
-            }
-        }
-    }
+/// Blocks of a stretch that one thread sums alone: a power of two, so that stretches are subtrees, and four or more
+/// stretches a thread where that is possible, so that a late thread costs little.
+fn stretch_of(blocks: usize, threads: usize) -> usize {
+    1 << (blocks / (4 * threads)).max(1).ilog2()
 }
 
 pub(super) fn update(
@@ -77,24 +108,43 @@ pub(super) fn update(
     scratch: &mut UpdateScratch,
     call: &mut Update<'_, '_>,
 ) -> Result<UpdateStats, Error> {
-    scratch.plan(call);
-    let n_groups = call.groups.len();
-    let batch = call.batch;
-    let plans = &scratch.plans[..n_groups];
+    let UpdateScratch { plans, lanes, sums } = scratch;
+    let (batch, n_groups) = (call.batch, call.groups.len());
+    if plans.len() < n_groups {
+        plans.resize_with(n_groups, GroupPlan::default);
+    }
+    let plans = &mut plans[..n_groups];
+    let mut work = 0;
+    for (plan, group) in plans.iter_mut().zip(call.groups.iter_mut()) {
+        plan.set(group);
+        // Forward of three networks, and twice that of one for its backward pass.
+        work += 5 * group.n_critics * group.n_agents * batch * group.shape.mlp.multiply_adds();
+    }
     // A block is a chunk of the group with the longest chunks; others have several in it.
     let block = plans.iter().map(|p| p.chunk).max().unwrap_or(1).min(batch.max(1));
-    if scratch.lanes.is_empty() {
-        scratch.lanes.push(Lane::default());
+    let blocks = batch.div_ceil(block);
+    let threads = cpu.parts(work);
+    let apart = threads > 1 && (blocks.is_multiple_of(threads) || blocks >= 4 * threads);
+    let n_lanes = if apart { cpu.team.threads() } else { 1 };
+    if lanes.len() < n_lanes {
+        lanes.resize_with(n_lanes, Lane::default);
     }
-    scratch.lanes[0].fit(call.groups, plans, block);
-    scratch.sums.fit(4 * batch);
-    for ((tree, plan), group) in scratch.trees.iter_mut().zip(plans).zip(call.groups.iter()) {
-        tree.start(batch.div_ceil(plan.chunk), group.grads.len());
+    let stretch = stretch_of(blocks, threads);
+    for lane in &mut lanes[..n_lanes] {
+        lane.fit(call.groups, plans, block);
+        // Here, because which thread begins which stretch is not fixed, and nothing may grow in a later update.
+        for (tree, plan) in lane.trees.iter_mut().zip(plans.iter()) {
+            tree.start(stretch * block.div_ceil(plan.chunk), plan.root.len);
+        }
     }
-    for first in (0..batch).step_by(block) {
-        let count = block.min(batch - first);
-        let lane = &scratch.lanes[0];
-        let job = Job {
+    sums.fit(4 * batch);
+    if apart {
+        for plan in plans.iter_mut() {
+            plan.partials.fit((blocks.div_ceil(stretch) - 1) * plan.root.len);
+        }
+    }
+    let run = Run {
+        job: Job {
             isa: cpu.isa,
             groups: call.groups,
             plans,
@@ -105,54 +155,173 @@ pub(super) fn update(
             mixer: call.mixer,
             loss: call.loss,
             batch,
-        };
-        let priority = &mut call.priority[first..first + count];
-        let sums = &mut scratch.sums.as_mut_slice()[4 * first..4 * (first + count)];
-        job.rows(lane, first, 0..count, priority, sums)?;
-        for (g, (plan, tree)) in plans.iter().zip(&mut scratch.trees).enumerate() {
-            let group = &mut call.groups[g];
-            let grads = std::mem::take(&mut group.grads);
-            for from in (0..count).step_by(plan.chunk) {
-                let len = plan.chunk.min(count - from);
-                tree.push(cpu.isa, grads, |out| {
-                    chunk_grads(cpu.isa, group, plan, lane, g, first, from..from + len, out);
-                });
-            }
-            group.grads = grads;
-        }
+        },
+        block,
+        priority: Shared::new(call.priority),
+        sums: Shared::new(sums.as_mut_slice()),
+        error: Mutex::new(None),
+    };
+    if apart {
+        run.apart(&mut cpu.team, lanes, stretch);
+    } else {
+        run.together(&mut cpu.team, &mut lanes[0], threads);
     }
-    for (tree, group) in scratch.trees.iter_mut().zip(call.groups.iter_mut()) {
-        tree.finish(cpu.isa, group.grads);
+    match run.error.into_inner() {
+        Ok(None) => Ok(stats(call, scratch.sums.as_slice())),
+        Ok(Some((_, error))) => Err(error),
+        Err(_) => unreachable!("a panic of a part ends the update"),
     }
-    Ok(stats(call, scratch.sums.as_slice()))
 }
 
-/// Gradients of one chunk of one group: samples `range` of the block that starts at sample `first`.
-#[allow(clippy::too_many_arguments)]
-fn chunk_grads(
-    isa: crate::Isa,
-    group: &super::GroupBatch<'_>,
-    plan: &GroupPlan,
-    lane: &Lane,
-    g: usize,
-    first: usize,
-    range: std::ops::Range<usize>,
-    out: &mut [f32],
-) {
-    let shape = group.shape;
-    let p = shape.param_count();
-    let rows = range.start * plan.agents_per_set..range.end * plan.agents_per_set;
-    let scratch = &lane.groups[g];
-    for (i, out) in out.chunks_exact_mut(p).enumerate() {
-        let x = scratch.input(group, plan, i % group.n_sets, first, rows.clone());
-        // SAFETY: the gradients of the outputs were written before and are only read now.
-        let d_out = unsafe {
-            scratch.d_out.view(scratch.at(i, rows.start, shape.mlp.output), rows.len() * shape.mlp.output)
-        };
-        let tape = &scratch.tapes[i];
-        let out = Shared::new(out);
-        grads_rows(isa, &shape.mlp, x, rows.start, rows.len(), tape, d_out, &out, (0, 1));
+/// One update on its way.
+struct Run<'a, 'g> {
+    job: Job<'a, 'g>,
+    block: usize,
+    priority: Shared<'a, f32>,
+    sums: Shared<'a, f32>,
+    /// The error of the lowest samples, and where those begin.
+    error: Mutex<Option<(usize, Error)>>,
+}
+
+impl Run<'_, '_> {
+    /// Samples of block `b`: the first, and how many.
+    fn samples(&self, b: usize) -> (usize, usize) {
+        let first = b * self.block;
+        (first, self.block.min(self.job.batch - first))
     }
+
+    /// Samples `range` of the block at `first`. Only one thread at a time may do a sample.
+    fn rows(&self, lane: &[GroupLane], first: usize, range: Range<usize>) {
+        let (start, len) = (first + range.start, range.len());
+        // SAFETY: the samples belong to this thread.
+        let (priority, sums) =
+            unsafe { (self.priority.part(start, len), self.sums.part(4 * start, 4 * len)) };
+        if let Err(error) = self.job.rows(lane, first, range, priority, sums)
+            && let Ok(mut slot) = self.error.lock()
+            && slot.as_ref().is_none_or(|(at, _)| start < *at)
+        {
+            *slot = Some((start, error));
+        }
+    }
+
+    /// Chunks of group `g` in a block of `count` samples, as ranges of its samples.
+    fn chunks(&self, g: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+        let chunk = self.job.plans[g].chunk;
+        (0..count).step_by(chunk).map(move |from| from..count.min(from + chunk))
+    }
+
+    /// All threads share each block.
+    fn together(&self, team: &mut Team, lane: &mut Lane, threads: usize) {
+        let Lane { groups: lane, trees } = lane;
+        let isa = self.job.isa;
+        let plans = self.job.plans;
+        for (tree, plan) in trees.iter_mut().zip(plans) {
+            tree.start(self.job.batch.div_ceil(plan.chunk), plan.root.len);
+        }
+        for b in 0..self.job.batch.div_ceil(self.block) {
+            let (first, count) = self.samples(b);
+            let parts = threads.min(count);
+            team.run(parts, &|part, _| {
+                self.rows(lane, first, count * part / parts..count * (part + 1) / parts);
+            });
+            for (g, (plan, tree)) in plans.iter().zip(&mut *trees).enumerate() {
+                for range in self.chunks(g, count) {
+                    // SAFETY: no part is running, so this thread alone uses the gradients.
+                    tree.push(isa, unsafe { plan.root.slice() }, |out| {
+                        let out = Shared::new(out);
+                        team.run(threads, &|part, _| {
+                            self.chunk_grads(lane, g, first, range.clone(), &out, (part, threads));
+                        });
+                    });
+                }
+            }
+        }
+        for (tree, plan) in trees.iter_mut().zip(plans) {
+            // SAFETY: as above.
+            tree.finish(isa, unsafe { plan.root.slice() });
+        }
+    }
+
+    /// Threads take stretches of blocks.
+    fn apart(&self, team: &mut Team, lanes: &mut [Lane], stretch: usize) {
+        let isa = self.job.isa;
+        let plans = self.job.plans;
+        let blocks = self.job.batch.div_ceil(self.block);
+        let stretches = blocks.div_ceil(stretch);
+        let lanes = Shared::new(lanes);
+        // SAFETY: stretch `s` is done once, by one thread, and the sums over stretches come after all are done.
+        let root = |plan: &GroupPlan, s: usize| unsafe {
+            match s {
+                0 => part_of(plan.root.ptr, plan.root.len),
+                _ => part_of(
+                    plan.partials.part((s - 1) * plan.root.len, plan.root.len).as_mut_ptr(),
+                    plan.root.len,
+                ),
+            }
+        };
+        team.run(stretches, &|s, thread| {
+            // SAFETY: each thread has a number, and a lane, of its own.
+            let Lane { groups: lane, trees } = unsafe { &mut lanes.part(thread, 1)[0] };
+            let own = s * stretch..blocks.min((s + 1) * stretch);
+            for (tree, plan) in trees.iter_mut().zip(plans) {
+                tree.start(own.len() * self.block.div_ceil(plan.chunk), plan.root.len);
+            }
+            for b in own {
+                let (first, count) = self.samples(b);
+                self.rows(lane, first, 0..count);
+                for (g, (plan, tree)) in plans.iter().zip(&mut *trees).enumerate() {
+                    for range in self.chunks(g, count) {
+                        tree.push(isa, root(plan, s), |out| {
+                            self.chunk_grads(lane, g, first, range, &Shared::new(out), (0, 1));
+                        });
+                    }
+                }
+            }
+            for (tree, plan) in trees.iter_mut().zip(plans) {
+                tree.finish(isa, root(plan, s));
+            }
+        });
+        // The upper levels of the tree, in place.
+        for plan in plans {
+            let mut gap = 1;
+            while gap < stretches {
+                for s in (0..stretches - gap).step_by(2 * gap) {
+                    rows::add(isa, root(plan, s), root(plan, s + gap));
+                }
+                gap *= 2;
+            }
+        }
+    }
+
+    /// Part `share` of the gradients of one chunk of group `g`: samples `range` of the block at `first`.
+    fn chunk_grads(
+        &self,
+        lane: &[GroupLane],
+        g: usize,
+        first: usize,
+        range: Range<usize>,
+        out: &Shared<'_, f32>,
+        share: (usize, usize),
+    ) {
+        let (group, plan, lane) = (&self.job.groups[g], &self.job.plans[g], &lane[g]);
+        let shape = &group.shape.mlp;
+        let (p, width) = (shape.param_count(), shape.output);
+        let rows = range.start * plan.agents_per_set..range.end * plan.agents_per_set;
+        for net in 0..group.n_critics * group.n_sets {
+            let x = lane.input(group, plan, net % group.n_sets, first, rows.clone());
+            // SAFETY: the gradients of the outputs were written before and are only read now.
+            let d_out = unsafe { lane.d_out.view(lane.at(net, rows.start, width), rows.len() * width) };
+            let tape = &lane.tapes[net];
+            grads_rows(self.job.isa, shape, x, rows.start, rows.len(), tape, d_out, out, net * p, share);
+        }
+    }
+}
+
+/// # Safety
+/// `len` floats at `ptr` are valid for as long as the result is used, and used by nobody else.
+unsafe fn part_of<'a>(ptr: *mut f32, len: usize) -> &'a mut [f32] {
+    // SAFETY: promised by the caller.
+    unsafe { std::slice::from_raw_parts_mut(ptr, len) }
 }
 
 fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {

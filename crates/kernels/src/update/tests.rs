@@ -128,6 +128,7 @@ impl Case {
 
     fn run(&mut self, options: CpuOptions) -> Result<(UpdateStats, Vec<f32>), Error> {
         let mut backend = Backend::cpu(options).unwrap();
+        backend.always_split();
         let (stats, priority) = self.with(|call| backend.update(&mut UpdateScratch::new(), call));
         Ok((stats?, priority))
     }
@@ -302,6 +303,23 @@ fn bad_rows_are_named_and_bad_calls_refused() {
     assert!(matches!(run(&mut case), Err(Error::Length { what: "weight", .. })));
     case.groups.clear();
     assert!(matches!(run(&mut case), Err(Error::Shape(_))));
+}
+
+/// Long batches, where threads sum stretches of blocks of their own: 64 or 256 samples a block, 1 to 4 blocks a stretch.
+#[test]
+fn bits_do_not_depend_on_how_stretches_are_shared() {
+    for batch in [64 * 12, 64 * 17 + 5, 64 * 35] {
+        for mut case in cases(batch).into_iter().step_by(4) {
+            let first = case.bits(CpuOptions { threads: 1, isa: None });
+            for threads in [2, 3, 4] {
+                assert_eq!(
+                    case.bits(CpuOptions { threads, isa: None }),
+                    first,
+                    "batch {batch}, {threads} threads"
+                );
+            }
+        }
+    }
 }
 
 /// The order of sums as the contract says it, for one linear layer: rows ascending inside 64 samples of 3 agents, then

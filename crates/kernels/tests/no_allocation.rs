@@ -1,0 +1,193 @@
+//! After a first call that grows the scratch, `act`, `update`, `optim_step` and the layers take no memory, on any
+//! thread.
+
+#![allow(clippy::unwrap_used)]
+
+use coact_kernels::{
+    Act, ActScratch, Activation, Backend, Clip, CpuOptions, Exploration, GroupBatch, Loss, Mixer, MlpCache,
+    OptimStep, QShape, Rule, Update, UpdateScratch,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: forwards to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: promised by the caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of all threads during `f`.
+fn taken(mut f: impl FnMut()) -> usize {
+    let before = TAKEN.load(Ordering::Relaxed);
+    f();
+    TAKEN.load(Ordering::Relaxed) - before
+}
+
+struct Buffers {
+    shape: QShape,
+    batch: usize,
+    n_agents: usize,
+    n_sets: usize,
+    params: Vec<f32>,
+    grads: Vec<f32>,
+    moments: [Vec<f32>; 3],
+    obs: Vec<f32>,
+    mask: Vec<u32>,
+    action: Vec<u32>,
+    reward: Vec<f32>,
+    discount: Vec<f32>,
+    valid: Vec<bool>,
+    weight: Vec<f32>,
+    priority: Vec<f32>,
+}
+
+impl Buffers {
+    fn new(batch: usize, own: bool) -> Self {
+        let n_agents = 3;
+        let n_sets = if own { n_agents } else { 1 };
+        let shape = QShape::new(18, vec![64, 32], 5, Activation::Relu, own, own);
+        let rows = batch * n_agents;
+        let p = n_sets * shape.param_count();
+        Self {
+            batch,
+            n_agents,
+            n_sets,
+            params: (0..p).map(|i| (i % 13) as f32 * 0.03 - 0.2).collect(),
+            grads: vec![0.0; p],
+            moments: [vec![0.0; p], vec![0.0; p], vec![0.0; p]],
+            obs: (0..rows * 18).map(|i| (i % 17) as f32 * 0.1 - 0.8).collect(),
+            mask: vec![0b11011; rows],
+            action: vec![1; rows],
+            reward: vec![0.5; rows],
+            discount: vec![0.9; rows],
+            valid: (0..rows).map(|r| !own || r % 5 > 0).collect(),
+            weight: vec![1.0; batch],
+            priority: vec![0.0; batch],
+            shape,
+        }
+    }
+
+    fn act(&mut self, backend: &mut Backend, scratch: &mut ActScratch, exploration: Exploration<'_>) {
+        let call = Act {
+            shape: &self.shape,
+            params: &self.params,
+            n_sets: self.n_sets,
+            n_agents: self.n_agents,
+            obs: &self.obs,
+            mask: &self.mask,
+            alive: &self.valid,
+            exploration,
+            seed: 1,
+            step: 2,
+            first_row: 0,
+            actions: &mut self.action,
+            q: None,
+        };
+        backend.act(scratch, call).unwrap();
+    }
+
+    fn update(&mut self, backend: &mut Backend, scratch: &mut UpdateScratch, mixer: Mixer) {
+        // An array of fixed length, as a caller has it whose number of groups is known only at run time.
+        let mut groups: [GroupBatch<'_>; 4] = std::array::from_fn(|_| GroupBatch::default());
+        groups[0] = GroupBatch {
+            shape: &self.shape,
+            n_agents: self.n_agents,
+            n_sets: self.n_sets,
+            n_critics: 1,
+            params: &self.params,
+            target_params: &self.params,
+            grads: &mut self.grads,
+            obs: &self.obs,
+            next_obs: &self.obs,
+            next_mask: &self.mask,
+            action: &self.action,
+            reward: &self.reward,
+            discount: &self.discount,
+            valid: &self.valid,
+        };
+        let call = Update {
+            groups: &mut groups[..1],
+            batch: self.batch,
+            weight: &self.weight,
+            team_reward: &self.weight,
+            team_discount: &self.weight,
+            double_q: true,
+            mixer,
+            loss: Loss::Huber { delta: 1.0 },
+            priority: &mut self.priority,
+        };
+        backend.update(scratch, call).unwrap();
+    }
+
+    fn optim_step(&mut self, backend: &mut Backend, rule: Rule) {
+        let [a, b, c] = &mut self.moments;
+        let whole = [0..self.params.len(), 0..1];
+        let call = OptimStep {
+            rule,
+            clip: Clip { value: Some(1.0), tensor_norm: Some(0.5), global_norm: Some(0.1), eps: 1e-6 },
+            lr: 1e-3,
+            step: 1,
+            params: &mut self.params,
+            grads: &mut self.grads,
+            moments: [a, b, c],
+            partitions: &whole[..1],
+            tensors: &whole,
+        };
+        backend.optim_step(call).unwrap();
+    }
+}
+
+/// One test, so that nothing else allocates beside it.
+#[test]
+fn nothing_is_taken_after_the_first_call() {
+    for threads in [1, 2] {
+        let mut backend = Backend::cpu(CpuOptions { threads, isa: None }).unwrap();
+        // 2000 samples: stretches of blocks apart; 100: a shared block, cut by the end of the batch.
+        for (batch, own) in [(2000, false), (2000, true), (100, false), (100, true)] {
+            let mut b = Buffers::new(batch, own);
+            let noise = vec![0.1; batch * 3 * 5];
+            let (mut act, mut update) = (ActScratch::default(), UpdateScratch::new());
+            let mut cache = MlpCache::new();
+            let mut output = vec![0.0; batch * 3 * b.shape.mlp.output];
+            let mut round = || {
+                for exploration in [
+                    Exploration::Greedy,
+                    Exploration::EpsilonGreedy { epsilon: 0.5 },
+                    Exploration::Boltzmann { temperature: 1.0 },
+                    Exploration::Noise { noise: &noise, epsilon: 0.1 },
+                ] {
+                    b.act(&mut backend, &mut act, exploration);
+                }
+                b.update(&mut backend, &mut update, Mixer::Independent);
+                b.update(&mut backend, &mut update, Mixer::Sum);
+                b.optim_step(
+                    &mut backend,
+                    Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false },
+                );
+                let (mlp, rows) = (&b.shape.mlp, batch * 3);
+                let params = &b.params[..mlp.param_count()];
+                backend.mlp_forward(mlp, params, rows, &b.obs, &mut cache, &mut output);
+                let grads = &mut b.grads[..mlp.param_count()];
+                backend.mlp_backward(mlp, params, rows, &b.obs, &mut cache, &output, grads, None);
+            };
+            assert!(taken(&mut round) > 0, "the counter does not count");
+            let later = taken(|| (0..5).for_each(|_| round()));
+            assert_eq!(later, 0, "{threads} threads, batch {batch}, own sets: {own}");
+        }
+    }
+}
