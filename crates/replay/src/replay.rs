@@ -359,14 +359,16 @@ impl Replay {
         for (ids, td_abs) in ids.chunks(64).zip(td_abs.chunks(64)) {
             let mut leaves = [0; 64];
             priority::leaves_of(td_abs, p.settings.eps, p.settings.alpha, &mut leaves);
-            for (&id, &leaf) in ids.iter().zip(&leaves) {
-                if id < oldest {
-                    stale += 1;
-                    continue;
-                }
-                p.sums.set(self.cell_of(id), leaf);
-                p.largest = p.largest.max(leaf);
-            }
+            let entries = ids.iter().zip(&leaves).filter(|&(&id, _)| id >= oldest);
+            let mut n = 0;
+            let mut largest = p.largest;
+            p.sums.set_each(entries.map(|(&id, &leaf)| {
+                n += 1;
+                largest = largest.max(leaf);
+                (self.cell_of(id), leaf)
+            }));
+            p.largest = largest;
+            stale += ids.len() - n;
         }
         p.refresh(self.config.normalize_weights_by);
         self.priorities = Some(p);
