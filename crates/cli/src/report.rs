@@ -15,7 +15,7 @@ use crate::groups::{BOOTSTRAP_SEED, Group, group, group_series, plural, points, 
 use crate::plot::{Chart, Series, escape, short, svg};
 
 /// Bootstrap resamples for a final value.
-const FINAL_REPS: usize = 50_000;
+pub const FINAL_REPS: usize = 50_000;
 /// Metrics that may be the main curve, the best first.
 const RETURNS: [&str; 2] = ["eval/return", "train/return"];
 /// Metrics to be shown before all others.

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use coact_runner::metrics::read_metrics;
+use coact_runner::stats::{Estimate, iqm_interval};
 use coact_runner::write_atomic;
 use serde_json::Value;
 
 use crate::args::ReportArgs;
 use crate::console::{note, say};
-use crate::report::{EvaluationSummary, Picture, RunSummary, html_report};
+use crate::groups::{BOOTSTRAP_SEED, Group, group, plural};
+use crate::report::{EvaluationSummary, FINAL_REPS, Picture, RunSummary, html_report};
 use crate::run_folder::RunFolder;
 use crate::{Error, Result};
 
@@ -27,8 +29,27 @@ pub fn report(args: &ReportArgs) -> Result<()> {
         (None, _) => PathBuf::from("report.html"),
     };
     write_atomic(&out, html_report(&runs)?.as_bytes())?;
+    let groups = group(&runs);
+    groups.iter().for_each(|g| say(final_line(g, &groups)));
     say(out.display());
     Ok(())
+}
+
+/// The final return of runs that differ in nothing but the seed.
+fn final_line(group: &Group<'_>, groups: &[Group<'_>]) -> String {
+    let ended: Vec<&EvaluationSummary> = group.runs.iter().filter_map(|r| r.evaluation.as_ref()).collect();
+    let returns: Vec<f64> = ended.iter().map(|e| e.return_mean).collect();
+    let slowest = group.runs.iter().map(|r| r.wall_s).fold(0.0, f64::max);
+    let label = group.label(groups);
+    let name = format!("{label}, {} {}", ended.len(), plural(ended.len(), "run"));
+    if returns.is_empty() {
+        return format!("{name}: not ended yet");
+    }
+    let Estimate { iqm, low, high } = iqm_interval(&[&returns], FINAL_REPS, BOOTSTRAP_SEED);
+    let random = ended.iter().map(|e| e.random_return_mean).sum::<f64>() / ended.len() as f64;
+    format!(
+        "{name}: final return {iqm:.2} (interquartile mean, 95 % interval {low:.2} to {high:.2}), random {random:.2}, at most {slowest:.1} s a run"
+    )
 }
 
 /// Writes `report.html` into a run folder.
