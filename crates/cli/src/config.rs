@@ -171,7 +171,9 @@ impl Layers {
         for (name, value) in pairs {
             let key = find_key(&name).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
             let value = coerce(key, value);
+            // The same name twice can only come from the command line, where the last one counts.
             if let Some((other, before)) = given.get(key.name)
+                && *other != name
                 && *before != value
             {
                 return Err(Error::usage(format!(

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::args::TrainArgs;
 use crate::config::{Config, Layers};
 use crate::console::{note, say};
-use crate::run_folder::{RunFolder, build_eval_env, build_run};
+use crate::run_folder::{RunFolder, build_eval_env, build_learner, build_run};
 use crate::{Error, Result, list, play, presets, report_command};
 
 /// Trains a team, evaluates it, and leaves a run folder with curves, agents, a picture and a report.
@@ -139,6 +139,8 @@ fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
     let bytes =
         Replay::memory_bytes(spec, &replay_config(&config.run.clone().checked()?, config.team.n_envs))
             .map_err(Error::usage)?;
+    // What cannot work is said before anything else is.
+    build_learner(config, spec)?;
     if !quiet {
         let groups: Vec<String> =
             spec.groups.iter().map(|g| format!("{} x {}", g.n_agents, g.name)).collect();
