@@ -1,11 +1,11 @@
 //! The two faces of an environment: one copy, easy to write, and a batch, fast to run.
 
-use crate::{Error, Result};
 use crate::codec::{Reader, Writer};
 use crate::rng::Stream;
 use crate::scene::Scene;
 use crate::spec::EnvSpec;
 use crate::step::{ActionBatch, StepBatch};
+use crate::{Error, Result};
 
 /// Actions of all agents of one environment, agents in the order of [`EnvSpec::agents`].
 #[derive(Debug, Clone, Copy)]
