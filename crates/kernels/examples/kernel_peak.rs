@@ -1,5 +1,6 @@
 //! How close the kernels come to the machine: peak multiply-add rate of one core, dense layers, `act` and a VDN update,
-//! best of several runs. `cargo run --release -p coact-kernels --example kernel_peak [threads] [isa]`
+//! best of several runs. `cargo run --release -p coact-kernels --example kernel_peak -- [threads] [isa]
+//! [dense|act|update]`
 
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
@@ -230,14 +231,26 @@ fn update(backend: &mut Backend) {
 }
 
 fn main() -> Result<(), coact_kernels::Error> {
-    let mut args = std::env::args().skip(1);
-    let threads = args.next().and_then(|a| a.parse().ok()).unwrap_or(1);
-    let isa = args.next().map(|name| name.parse::<Isa>()).transpose()?;
-    let mut backend = Backend::cpu(CpuOptions { threads, isa })?;
+    let (mut options, mut only) = (CpuOptions::default(), None);
+    for arg in std::env::args().skip(1) {
+        match (arg.parse(), arg.parse()) {
+            (Ok(threads), _) => options.threads = threads,
+            (_, Ok(isa)) => options.isa = Some(isa),
+            _ => only = Some(arg),
+        }
+    }
+    let wanted = |section: &str| only.as_deref().is_none_or(|only| only == section);
+    let mut backend = Backend::cpu(options)?;
     let peak = peak();
     println!("{}; peak of one core {peak:.1} GFLOP/s", backend.describe());
-    dense(&mut backend, peak);
-    act(&mut backend);
-    update(&mut backend);
+    if wanted("dense") {
+        dense(&mut backend, peak);
+    }
+    if wanted("act") {
+        act(&mut backend);
+    }
+    if wanted("update") {
+        update(&mut backend);
+    }
     Ok(())
 }

@@ -52,23 +52,23 @@ pub fn is_legal(mask: &[u32], a: usize) -> bool {
 /// action is legal.
 #[inline(always)]
 pub fn argmax_legal(q: &[f32], mask: &[u32]) -> Option<usize> {
-    // Selections instead of branches: which action is best is as good as random to a branch predictor.
-    let mut top = f32::NEG_INFINITY;
-    let mut best = usize::MAX;
+    // Integers whose order is that of (value, lowest index), and a maximum instead of branches: which action is best
+    // is as good as random to a branch predictor.
+    let mut top = i64::MIN;
     for (a, &v) in q.iter().enumerate() {
-        let better = is_legal(mask, a) & (v > top);
-        top = if better { v } else { top };
-        best = if better { a } else { best };
+        let place = i64::from(u32::MAX - a as u32);
+        let key = i64::from(ordered(v)) << 32 | place;
+        top = top.max(if is_legal(mask, a) { key } else { i64::MIN });
     }
-    if best != usize::MAX { Some(best) } else { lowest_legal(q, mask) }
+    (top != i64::MIN).then_some((u32::MAX - top as u32) as usize)
 }
 
-/// Where no legal value is above minus infinity: the first that is a number, or the first.
-#[cold]
-fn lowest_legal(q: &[f32], mask: &[u32]) -> Option<usize> {
-    let mut legal = (0..q.len()).filter(|&a| is_legal(mask, a));
-    let first = legal.clone().next();
-    legal.find(|&a| !q[a].is_nan()).or(first)
+/// An integer with the order of floats; zeros are equal, a NaN is lowest.
+#[inline(always)]
+fn ordered(v: f32) -> i32 {
+    let bits = (v + 0.0).to_bits() as i32;
+    let key = bits ^ ((bits >> 31) as u32 >> 1) as i32;
+    if v.is_nan() { i32::MIN } else { key }
 }
 
 /// Value of the next state by double Q: `target[argmax online]` over legal actions.

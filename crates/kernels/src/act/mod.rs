@@ -4,6 +4,7 @@
 //! numbers are one Philox4x32-10 block a row, named `(Explore, first_row + row, step)`: word 0 decides whether to
 //! explore, word 1 which action. Rows go through all layers in blocks that stay in cache.
 
+mod choose;
 mod cpu;
 pub mod reference;
 

@@ -234,13 +234,39 @@ fn streams_name_rows_steps_and_seeds() {
     }
 }
 
+/// Sixteen rows at a time, and the rest one by one: both give the rule of `argmax_legal`.
+#[test]
+fn batched_choices_are_the_rule_on_each_row() {
+    for (n, n_envs) in [(2, 53), (5, 53), (32, 33), (40, 33)] {
+        let shape = QShape::new(3, vec![], n, Activation::Relu, false, false);
+        let mut case = Case::new(shape, n_envs, 1, 1);
+        // Whole numbers, so that there are ties; some are not numbers, some minus infinity.
+        case.params.iter_mut().for_each(|p| *p = (*p * 3.0).round());
+        case.obs.iter_mut().for_each(|x| *x = (*x * 2.0).round());
+        case.obs[9] = f32::NAN;
+        for (i, bias) in case.params[3 * n..].iter_mut().enumerate() {
+            *bias = if i % 2 == 0 { f32::NEG_INFINITY } else { *bias };
+        }
+        let words = n.div_ceil(32);
+        let mask: Vec<u32> = (0..n_envs * words).map(|i| 1 + i as u32 % 3 + ((i as u32 * 77) << 3)).collect();
+        for mask in [&mask[..], &[]] {
+            let (actions, q) = case.run(CpuOptions::default(), |c| c.mask = mask).unwrap();
+            for row in 0..n_envs {
+                let mask = if mask.is_empty() { mask } else { &mask[row * words..(row + 1) * words] };
+                let want = crate::td::argmax_legal(&q[row * n..(row + 1) * n], mask);
+                assert_eq!(Some(actions[row] as usize), want, "row {row} of {n} actions");
+            }
+        }
+    }
+}
+
 #[test]
 fn batched_random_numbers_are_those_of_the_named_streams() {
     use coact_core::rng::{counter_of, key_of, philox4x32};
     let (first, step, seed) = (u32::MAX - 20, 1 << 40 | 3, 0x1234_5678_9abc_def0);
     for isa in Isa::available() {
         let mut out = [[0; 2]; 45];
-        cpu::random_words(isa, first, 3, step, key_of(seed), &mut out);
+        choose::random_words(isa, first, 3, step, key_of(seed), &mut out);
         for (i, words) in out.iter().enumerate() {
             let index = first.wrapping_add(3 * i as u32);
             let block = philox4x32(counter_of(Purpose::Explore, index, step, 0), key_of(seed));

@@ -67,8 +67,8 @@ mod avx512 {
     strip!(two_tail, Zmm, 12, 2, true);
     strip!(one, Zmm, 12, 1, false);
     strip!(one_tail, Zmm, 12, 1, true);
-    strip!(half, Ymm, 12, 1, false);
-    strip!(half_tail, Ymm, 12, 1, true);
+    strip!(half, Ymm, 8, 1, false);
+    strip!(half_tail, Ymm, 8, 1, true);
 
     /// # Safety
     /// The machine has AVX-512, and the product was checked.
