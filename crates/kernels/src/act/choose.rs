@@ -63,22 +63,28 @@ pub(super) fn choose_rows(
     let mut failed = None;
     for i in 0..rows.count {
         let row = rows.index(i);
+        // SAFETY: the row belongs to this block.
+        unsafe { actions.part(row, 1)[0] = best[i] };
+        // One test for all that is rare, so that the common row ends here.
+        let explores = unit_f32(random[i][0]) < epsilon;
+        if !(explores | (best[i] == NONE) | !call.alive.is_empty()) {
+            continue;
+        }
         let mask = mask_of(call, row);
         let action = if !call.alive.is_empty() && !call.alive[row] {
             (0..n).find(|&a| is_legal(mask, a)).unwrap_or(0) as u32
         } else if let Some(temperature) = temperature {
             boltzmann(&mut q[i * out..i * out + n], mask, temperature, random[i][1]).unwrap_or(NONE)
-        } else if unit_f32(random[i][0]) < epsilon {
+        } else if explores {
             nth_legal(mask, n, random[i][1]).unwrap_or(NONE)
         } else {
             best[i]
         };
         if action == NONE {
             failed = failed.or(Some(row));
-        } else {
-            // SAFETY: the row belongs to this block.
-            unsafe { actions.part(row, 1)[0] = action };
         }
+        // SAFETY: as above.
+        unsafe { actions.part(row, 1)[0] = action };
     }
     failed
 }
@@ -104,11 +110,10 @@ fn best_rows_body(call: &Act<'_>, rows: Rows, q: &[f32], best: &mut [u32]) {
                     *legal = call.mask[rows.index(block * LANES + i)];
                 }
             }
-            let mut values = [0.0; LANES];
+            assert!(n <= out && q.len() == LANES * out);
             for a in 0..n {
-                for (v, row) in values.iter_mut().zip(q.chunks_exact(out)) {
-                    *v = row[a];
-                }
+                // SAFETY: `i < LANES` and `a < n <= out`. Through checked slices the column takes a detour over memory.
+                let values: [f32; LANES] = std::array::from_fn(|i| unsafe { *q.get_unchecked(i * out + a) });
                 for i in 0..LANES {
                     let better = (values[i] > top[i]) & (legal[i] >> a & 1 == 1);
                     top[i] = if better { values[i] } else { top[i] };
