@@ -305,6 +305,53 @@ fn bad_rows_are_named_and_bad_calls_refused() {
     assert!(matches!(run(&mut case), Err(Error::Shape(_))));
 }
 
+/// Parameters after fifty rounds of update and optimizer step, as bits.
+fn trained(mut case: Case, options: CpuOptions) -> Vec<u32> {
+    let mut backend = Backend::cpu(options).unwrap();
+    backend.always_split();
+    let mut scratch = UpdateScratch::new();
+    let mut moments: Vec<_> =
+        case.groups.iter().map(|g| [(); 2].map(|()| vec![0.0; g.params.len()])).collect();
+    for step in 1..=50 {
+        case.with(|call| backend.update(&mut scratch, call)).0.unwrap();
+        for (g, [mean, square]) in case.groups.iter_mut().zip(&mut moments) {
+            let adam = crate::Rule::Adam {
+                beta1: 0.9,
+                beta2: 0.999,
+                eps: 1e-8,
+                weight_decay: 0.0,
+                decoupled: false,
+            };
+            let call = crate::OptimStep {
+                rule: adam,
+                clip: crate::Clip { global_norm: Some(0.3), ..crate::Clip::default() },
+                lr: 0.01,
+                step,
+                params: &mut g.params,
+                grads: &mut g.grads,
+                moments: [mean, square, &mut []],
+                partitions: &[],
+                tensors: &[],
+            };
+            backend.optim_step(call).unwrap();
+            backend.blend(&mut g.target_params, &g.params, 0.05);
+        }
+    }
+    case.groups.iter().flat_map(|g| g.params.iter().chain(&g.target_params)).map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn fifty_updates_end_in_the_same_bits_everywhere() {
+    for i in 0..cases(70).len() {
+        let case = || cases(70).swap_remove(i);
+        let first = trained(case(), CpuOptions { threads: 1, isa: Some(Isa::Portable) });
+        for isa in Isa::available() {
+            let other = trained(case(), CpuOptions { threads: 2, isa: Some(isa) });
+            assert_eq!(other, first, "case {i}, {isa:?}");
+        }
+    }
+}
+
 /// Long batches, where threads sum stretches of blocks of their own: 64 or 256 samples a block, 1 to 4 blocks a stretch.
 #[test]
 fn bits_do_not_depend_on_how_stretches_are_shared() {
