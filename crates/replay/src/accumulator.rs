@@ -7,7 +7,7 @@
 use coact_core::StepBatch;
 
 use crate::finals::Finals;
-use crate::ring::{Ring, next};
+use crate::ring::{Ring, next, part, part_mut};
 
 /// Discounts and where each environment's episode began.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Accumulator {
                 let by_itself = !step.truncated[env] || nobody_left(ring, cell);
                 let row = (!by_itself).then(|| {
                     let row = finals.take();
-                    finals.copy_from_step(row, step, env);
+                    finals.see(row, &ring.layout, step, env);
                     row
                 });
                 self.end(ring, cell, open, row);
@@ -70,18 +70,19 @@ impl Accumulator {
         let reach = pushed.min(self.n_step() as u64) as usize;
         for env in 0..self.open.len() {
             let cell = first + env;
-            if reach == 0 || ring.next[ring.geometry.behind(cell, 1)] & next::FINAL != 0 {
+            if reach == 0 || ring.next(ring.geometry.behind(cell, 1)) & next::FINAL != 0 {
                 continue;
             }
             let row = finals.take();
-            finals.copy_from_ring(row, ring, cell);
+            finals.copy(row, ring.row(cell));
             let open = self.open[env] as usize;
             self.end(ring, ring.geometry.behind(cell, 1), open, Some(row));
             // The record that is complete and bootstraps from the very observation that goes.
             let complete = ring.geometry.behind(cell, reach);
-            if reach == self.n_step() && ring.next[complete] == reach as u32 {
+            if reach == self.n_step() && ring.next(complete) == reach as u32 {
                 let owner = if reach == 1 { next::OWNER } else { 0 };
-                ring.next[complete] = next::FINAL | owner | row as u32;
+                let at = ring.layout.next;
+                ring.row_mut(complete)[at] = next::FINAL | owner | row as u32;
             }
             self.open[env] = 0;
         }
@@ -91,19 +92,22 @@ impl Accumulator {
     #[inline]
     fn add(&self, ring: &mut Ring, at: usize, age: usize, step: &StepBatch, env: usize) {
         let power = self.powers[age];
-        for (ring, group) in ring.groups.iter_mut().zip(&step.groups) {
-            let n = ring.n_agents;
-            let sums = &mut ring.reward[at * n..(at + 1) * n];
-            let goes_on = &mut ring.discount[at * n..(at + 1) * n];
-            let rewards = &group.reward[env * n..(env + 1) * n];
-            let terminated = &group.terminated[env * n..(env + 1) * n];
+        let Ring { layout, words, .. } = ring;
+        let row = part_mut(words, at, layout.width);
+        for (layout, group) in layout.groups.iter().zip(&step.groups) {
+            let n = layout.n_agents;
+            let (rewards, terminated) = (part(&group.reward, env, n), part(&group.terminated, env, n));
+            let (before, after) = row.split_at_mut(layout.discount.start);
+            let (sums, goes_on) = (&mut before[layout.reward.start..][..n], &mut after[..n]);
             for a in 0..n {
-                sums[a] += goes_on[a] * power * rewards[a];
-                goes_on[a] = if terminated[a] { 0.0 } else { goes_on[a] };
+                let sum = f32::from_bits(sums[a]) + f32::from_bits(goes_on[a]) * power * rewards[a];
+                sums[a] = sum.to_bits();
+                goes_on[a] = if terminated[a] { 0.0_f32.to_bits() } else { goes_on[a] };
             }
         }
-        ring.team_reward[at] +=
-            power * step.groups[0].reward[env * step.groups[0].reward.len() / step.n_envs];
+        let team = &mut row[layout.team_reward];
+        let first = step.groups[0].reward[env * layout.groups[0].n_agents];
+        *team = (f32::from_bits(*team) + power * first).to_bits();
     }
 
     /// Ends an episode whose last record is in `last`: its `open` youngest records have no later step.
@@ -119,19 +123,20 @@ impl Accumulator {
     #[inline]
     fn close(&self, ring: &mut Ring, at: usize, steps: usize, code: u32, by_itself: bool) {
         let discount = if by_itself { 0.0 } else { self.powers[steps] };
-        for group in &mut ring.groups {
-            for d in &mut group.discount[at * group.n_agents..(at + 1) * group.n_agents] {
-                *d *= discount;
+        let Ring { layout, words, .. } = ring;
+        let row = part_mut(words, at, layout.width);
+        for group in &layout.groups {
+            for d in &mut row[group.discount.clone()] {
+                *d = (f32::from_bits(*d) * discount).to_bits();
             }
         }
-        ring.team_discount[at] = discount;
-        ring.next[at] = code;
+        row[layout.team_discount] = discount.to_bits();
+        row[layout.next] = code;
     }
 }
 
 /// Whether no agent's process goes on in the record that began last.
 fn nobody_left(ring: &Ring, cell: usize) -> bool {
-    ring.groups
-        .iter()
-        .all(|g| g.discount[cell * g.n_agents..(cell + 1) * g.n_agents].iter().all(|&d| d == 0.0))
+    let row = ring.row(cell);
+    ring.layout.groups.iter().all(|g| row[g.discount.clone()].iter().all(|&d| f32::from_bits(d) == 0.0))
 }

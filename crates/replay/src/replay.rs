@@ -9,7 +9,10 @@ use crate::config::{Prioritized, ReplayConfig, WeightNorm};
 use crate::error::{Error, Result};
 use crate::finals::Finals;
 use crate::priority::{self, PrioritySums};
-use crate::ring::{Geometry, Ring, next, put, row, row_mut};
+use crate::ring::{Geometry, Layout, Ring, get_bits, next, part, part_mut, put_bits};
+
+/// Transitions whose memory is asked for at once.
+const GATHERED: usize = 32;
 
 /// Priorities of a replay.
 #[derive(Debug, Clone)]
@@ -52,7 +55,7 @@ impl Replay {
         config.check(spec)?;
         let n_cells = (config.n_slots() * config.n_envs) as u64;
         let ring = n_cells.checked_mul(Ring::cell_bytes(spec));
-        let finals = (config.n_final_rows(spec) as u64).checked_mul(Finals::row_bytes(spec));
+        let finals = (config.n_final_rows(spec) as u64).checked_mul(Finals::row_bytes(&Layout::new(spec)));
         let priorities = match config.prioritized {
             Some(_) => PrioritySums::bytes(n_cells, config.normalize_weights_by == WeightNorm::Buffer),
             None => 0,
@@ -89,8 +92,8 @@ impl Replay {
                 n_envs: config.n_envs,
                 reward_limit: f32::MAX / config.n_step as f32,
             },
+            finals: Finals::new(&Layout::new(spec), config.n_final_rows(spec)),
             ring: Ring::new(spec, geometry),
-            finals: Finals::new(spec, config.n_final_rows(spec)),
             accumulator: Accumulator::new(config.n_step, config.gamma, config.n_envs),
             priorities: config.prioritized.map(one),
             begun: false,
@@ -164,10 +167,7 @@ impl Replay {
         self.gate.step(step)?;
         let upcoming = self.ring.geometry.ahead(self.head, 1);
         self.evict(upcoming);
-        for (g, ring) in self.ring.groups.iter_mut().enumerate() {
-            put(&mut ring.action, self.head * ring.action_row, &actions.discrete[g]);
-            put(&mut ring.continuous, self.head * ring.continuous_row, &actions.continuous[g]);
-        }
+        self.act(actions);
         self.accumulator.push(&mut self.ring, &mut self.finals, self.head, step);
         self.ring.open(upcoming, step);
         self.head = upcoming;
@@ -176,13 +176,26 @@ impl Replay {
         Ok(())
     }
 
+    /// Stores the actions taken on the observations given last.
+    fn act(&mut self, actions: &ActionBatch) {
+        let Ring { layout, words, .. } = &mut self.ring;
+        for env in 0..self.config.n_envs {
+            let row = part_mut(words, self.head + env, layout.width);
+            for (g, group) in layout.groups.iter().enumerate() {
+                let (n, width) = (group.action.len(), group.continuous.len());
+                row[group.action.clone()].copy_from_slice(part(&actions.discrete[g], env, n));
+                put_bits(&mut row[group.continuous.clone()], part(&actions.continuous[g], env, width));
+            }
+        }
+    }
+
     /// Frees what the `E` cells from `first` on still hold.
     fn evict(&mut self, first: usize) {
         if self.pushed + 1 < self.ring.geometry.n_slots as u64 {
             return;
         }
         for cell in first..first + self.config.n_envs {
-            let code = self.ring.next[cell];
+            let code = self.ring.next(cell);
             if code & next::OWNER != 0
                 && let Some(row) = next::final_row(code)
             {
@@ -276,57 +289,81 @@ impl Replay {
 
     /// Copies the transitions named by `out.ids`.
     fn gather(&self, out: &mut Batch) {
-        let ring = &self.ring;
-        for b in 0..out.size {
-            let cell = self.cell_of(out.ids[b]);
-            let code = ring.next[cell];
-            out.team_reward[b] = ring.team_reward[cell];
-            out.team_discount[b] = ring.team_discount[cell];
-            row_mut(&mut out.state, b, ring.state_row).copy_from_slice(row(
-                &ring.state,
-                cell,
-                ring.state_row,
-            ));
-            let final_row = next::final_row(code);
-            let later = if code & next::FINAL == 0 { ring.geometry.ahead(cell, code as usize) } else { cell };
-            let next_state = row_mut(&mut out.next_state, b, ring.state_row);
-            match final_row {
-                Some(r) => next_state.copy_from_slice(row(&self.finals.state, r, ring.state_row)),
-                None if code == next::NOWHERE => next_state.fill(0.0),
-                None => next_state.copy_from_slice(row(&ring.state, later, ring.state_row)),
+        let mut cells = [(0, 0); GATHERED];
+        for first in (0..out.size).step_by(GATHERED) {
+            let n = GATHERED.min(out.size - first);
+            for (cell, &id) in cells.iter_mut().zip(&out.ids[first..first + n]) {
+                cell.0 = self.cell_of(id);
             }
-            for (g, (from, to)) in ring.groups.iter().zip(&mut out.groups).enumerate() {
-                let (a, o, m) = (from.n_agents, from.obs_row, from.mask_row);
-                row_mut(&mut to.obs, b, o).copy_from_slice(row(&from.obs, cell, o));
-                row_mut(&mut to.mask, b, m).copy_from_slice(row(&from.mask, cell, m));
-                row_mut(&mut to.action, b, from.action_row).copy_from_slice(row(
-                    &from.action,
-                    cell,
-                    from.action_row,
-                ));
-                row_mut(&mut to.action_continuous, b, from.continuous_row).copy_from_slice(row(
-                    &from.continuous,
-                    cell,
-                    from.continuous_row,
-                ));
-                row_mut(&mut to.reward, b, a).copy_from_slice(row(&from.reward, cell, a));
-                row_mut(&mut to.discount, b, a).copy_from_slice(row(&from.discount, cell, a));
-                row_mut(&mut to.valid, b, a).copy_from_slice(row(&from.valid, cell, a));
-                let (next_obs, next_mask) =
-                    (row_mut(&mut to.next_obs, b, o), row_mut(&mut to.next_mask, b, m));
-                match final_row {
-                    Some(r) => {
-                        next_obs.copy_from_slice(row(&self.finals.groups[g].obs, r, o));
-                        next_mask.copy_from_slice(row(&self.finals.groups[g].mask, r, m));
-                    }
-                    None if code == next::NOWHERE => {
-                        next_obs.fill(0.0);
-                        next_mask.fill(u32::MAX);
-                    }
-                    None => {
-                        next_obs.copy_from_slice(row(&from.obs, later, o));
-                        next_mask.copy_from_slice(row(&from.mask, later, m));
-                    }
+            self.fetch(&mut cells[..n]);
+            for (b, &(cell, code)) in (first..).zip(&cells[..n]) {
+                self.copy_row(self.ring.row(cell), self.seen_next(cell, code), b, out);
+            }
+        }
+    }
+
+    /// Looks where the next observations of `cells` are, and reads one word of each line of memory that will be
+    /// copied. Nothing waits for these reads, so that many are under way at once; copies would wait one by one.
+    fn fetch(&self, cells: &mut [(usize, u32)]) {
+        let line = |words: &[u32]| words.iter().step_by(16).fold(0, |all, w| all ^ w);
+        let mut all = 0;
+        for (cell, code) in cells.iter_mut() {
+            *code = self.ring.next(*cell);
+            all ^= line(self.ring.row(*cell));
+        }
+        for &mut (cell, code) in cells {
+            all ^= self.seen_next(cell, code).map_or(0, line);
+        }
+        std::hint::black_box(all);
+    }
+
+    /// What is seen after the record in `cell`; nothing where its episode ended by itself.
+    #[inline]
+    fn seen_next(&self, cell: usize, code: u32) -> Option<&[u32]> {
+        match next::final_row(code) {
+            Some(row) => Some(self.finals.row(row)),
+            None if code == next::NOWHERE => None,
+            None => {
+                let later = self.ring.geometry.ahead(cell, code as usize);
+                Some(&self.ring.row(later)[..self.ring.layout.seen])
+            }
+        }
+    }
+
+    /// Spreads one record over row `b` of the batch.
+    fn copy_row(&self, now: &[u32], later: Option<&[u32]>, b: usize, out: &mut Batch) {
+        let layout = &self.ring.layout;
+        out.team_reward[b] = f32::from_bits(now[layout.team_reward]);
+        out.team_discount[b] = f32::from_bits(now[layout.team_discount]);
+        get_bits(part_mut(&mut out.state, b, layout.state.len()), &now[layout.state.clone()]);
+        let next_state = part_mut(&mut out.next_state, b, layout.state.len());
+        match later {
+            Some(later) => get_bits(next_state, &later[layout.state.clone()]),
+            None => next_state.fill(0.0),
+        }
+        for (from, to) in layout.groups.iter().zip(&mut out.groups) {
+            let (a, o, m) = (from.n_agents, from.obs.len(), from.mask.len());
+            get_bits(part_mut(&mut to.obs, b, o), &now[from.obs.clone()]);
+            part_mut(&mut to.mask, b, m).copy_from_slice(&now[from.mask.clone()]);
+            let action = part_mut(&mut to.action, b, from.action.len());
+            action.copy_from_slice(&now[from.action.clone()]);
+            let width = from.continuous.len();
+            get_bits(part_mut(&mut to.action_continuous, b, width), &now[from.continuous.clone()]);
+            get_bits(part_mut(&mut to.reward, b, a), &now[from.reward.clone()]);
+            get_bits(part_mut(&mut to.discount, b, a), &now[from.discount.clone()]);
+            let valid = &now[from.valid.clone()];
+            for (agent, v) in part_mut(&mut to.valid, b, a).iter_mut().enumerate() {
+                *v = valid[agent / 32] >> (agent % 32) & 1 == 1;
+            }
+            let (next_obs, next_mask) = (part_mut(&mut to.next_obs, b, o), part_mut(&mut to.next_mask, b, m));
+            match later {
+                Some(later) => {
+                    get_bits(next_obs, &later[from.obs.clone()]);
+                    next_mask.copy_from_slice(&later[from.mask.clone()]);
+                }
+                None => {
+                    next_obs.fill(0.0);
+                    next_mask.fill(u32::MAX);
                 }
             }
         }

@@ -1,7 +1,13 @@
-//! The ring: struct of arrays over cells. A cell is one environment at one time; the cell of time `t` and
+//! The ring: rows of 32-bit words over cells. A cell is one environment at one time; the cell of time `t` and
 //! environment `e` is `(t mod T) * E + e` of `T * E`, so the next moment of the same environment is `E` cells on.
+//!
+//! A row holds first what is seen at that time (observations, state, masks), then what became of it (actions,
+//! sums of rewards, discounts). One row rather than one array a column: a random transition then costs two places in
+//! memory, its row and the seen part of a later one, and not one place a column. Floats are kept as their bits.
 
-use coact_core::{EnvSpec, GroupSpec, GroupStep, StepBatch};
+use std::ops::Range;
+
+use coact_core::{EnvSpec, StepBatch};
 
 /// Where the next observation of a record is.
 pub(crate) mod next {
@@ -51,143 +57,166 @@ impl Geometry {
     }
 }
 
-/// Columns of one group. `C` cells.
+/// Words of one group in a row.
 #[derive(Debug, Clone)]
-pub(crate) struct GroupRing {
+pub(crate) struct GroupLayout {
     /// Agents, `A`.
     pub n_agents: usize,
-    /// Floats of all observations in a cell, `A * D`.
-    pub obs_row: usize,
-    /// Mask words in a cell, `A * W`.
-    pub mask_row: usize,
-    /// Discrete actions in a cell, `A` or 0.
-    pub action_row: usize,
-    /// Continuous action components in a cell.
-    pub continuous_row: usize,
-    /// `[C, A, D]`.
-    pub obs: Vec<f32>,
-    /// `[C, A, W]`.
-    pub mask: Vec<u32>,
-    /// `[C, A]`.
-    pub action: Vec<u32>,
-    /// `[C, A, components]`.
-    pub continuous: Vec<f32>,
-    /// `[C, A]`: n-step sums, growing while the record is open.
-    pub reward: Vec<f32>,
-    /// `[C, A]`: while the record is open 1, or 0 once the agent's process ended; then the discount.
-    pub discount: Vec<f32>,
-    /// `[C, A]`.
-    pub valid: Vec<bool>,
+    /// `[A, D]`.
+    pub obs: Range<usize>,
+    /// `[A, W]`.
+    pub mask: Range<usize>,
+    /// `[A]`, or none for a continuous group.
+    pub action: Range<usize>,
+    /// `[A, components]`.
+    pub continuous: Range<usize>,
+    /// `[A]`: n-step sums, growing while the record is open.
+    pub reward: Range<usize>,
+    /// `[A]`: while the record is open 1, or 0 once the agent's process ended; then the discount.
+    pub discount: Range<usize>,
+    /// A bit an agent: it acted.
+    pub valid: Range<usize>,
 }
 
-impl GroupRing {
-    fn new(spec: &GroupSpec, n_cells: usize) -> Self {
-        let n_agents = spec.n_agents;
-        let obs_row = n_agents * spec.obs_width();
-        let mask_row = n_agents * spec.mask_words();
-        let action_row = if spec.action.n_discrete() > 0 { n_agents } else { 0 };
-        let continuous_row = n_agents * spec.action.n_continuous();
-        Self {
-            n_agents,
-            obs_row,
-            mask_row,
-            action_row,
-            continuous_row,
-            obs: vec![0.0; n_cells * obs_row],
-            mask: vec![0; n_cells * mask_row],
-            action: vec![0; n_cells * action_row],
-            continuous: vec![0.0; n_cells * continuous_row],
-            reward: vec![0.0; n_cells * n_agents],
-            discount: vec![0.0; n_cells * n_agents],
-            valid: vec![false; n_cells * n_agents],
-        }
+/// Words of a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub groups: Vec<GroupLayout>,
+    /// `[S]`.
+    pub state: Range<usize>,
+    /// Words of the seen part, which comes first.
+    pub seen: usize,
+    /// See [`next`].
+    pub next: usize,
+    /// n-step sum of the first agent.
+    pub team_reward: usize,
+    pub team_discount: usize,
+    /// Words of a row.
+    pub width: usize,
+}
+
+impl Layout {
+    pub fn new(spec: &EnvSpec) -> Self {
+        let mut width = 0;
+        let mut words = |n: usize| {
+            width += n;
+            width - n..width
+        };
+        let obs: Vec<_> = spec.groups.iter().map(|g| words(g.n_agents * g.obs_width())).collect();
+        let state = words(spec.state_width);
+        let mask: Vec<_> = spec.groups.iter().map(|g| words(g.n_agents * g.mask_words())).collect();
+        let [next, team_reward, team_discount] = [words(1).start, words(1).start, words(1).start];
+        let groups = spec.groups.iter().zip(obs).zip(mask).map(|((g, obs), mask)| GroupLayout {
+            n_agents: g.n_agents,
+            obs,
+            mask,
+            action: words(if g.action.n_discrete() > 0 { g.n_agents } else { 0 }),
+            continuous: words(g.n_agents * g.action.n_continuous()),
+            reward: words(g.n_agents),
+            discount: words(g.n_agents),
+            valid: words(g.n_agents.div_ceil(32)),
+        });
+        let groups = groups.collect();
+        Self { groups, state, seen: next, next, team_reward, team_discount, width }
     }
 
-    /// Opens the cells from `first` on with new observations `[E, ...]`.
-    fn open(&mut self, first: usize, step: &GroupStep) {
-        put(&mut self.obs, first * self.obs_row, &step.obs);
-        put(&mut self.mask, first * self.mask_row, &step.mask);
-        let at = first * self.n_agents;
-        put(&mut self.valid, at, &step.alive);
-        self.reward[at..at + step.alive.len()].fill(0.0);
-        for (d, &alive) in self.discount[at..].iter_mut().zip(&step.alive) {
-            *d = f32::from(u8::from(alive));
+    /// Writes what is seen of environment `env`: what to act on next, or the last of the episode that ended.
+    pub fn see(&self, row: &mut [u32], step: &StepBatch, env: usize, is_last: bool) {
+        for (layout, group) in self.groups.iter().zip(&step.groups) {
+            let (obs, mask) = match is_last {
+                true => (&group.final_obs, &group.final_mask),
+                false => (&group.obs, &group.mask),
+            };
+            put_bits(&mut row[layout.obs.clone()], part(obs, env, layout.obs.len()));
+            row[layout.mask.clone()].copy_from_slice(part(mask, env, layout.mask.len()));
         }
+        let state = if is_last { &step.final_state } else { &step.state };
+        put_bits(&mut row[self.state.clone()], part(state, env, self.state.len()));
     }
 }
 
-/// Every column.
+/// Every row.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring {
     pub geometry: Geometry,
-    /// One set a group.
-    pub groups: Vec<GroupRing>,
-    /// Width of the state, `S`.
-    pub state_row: usize,
-    /// `[C, S]`.
-    pub state: Vec<f32>,
-    /// `[C]`: n-step sums of the first agent.
-    pub team_reward: Vec<f32>,
-    /// `[C]`.
-    pub team_discount: Vec<f32>,
-    /// `[C]`: see [`next`].
-    pub next: Vec<u32>,
+    pub layout: Layout,
+    /// `[T * E, width]`.
+    pub words: Vec<u32>,
 }
 
 impl Ring {
-    /// Zeroed columns, whose pages the operating system gives only when they are written.
+    /// Zeroed rows, whose pages the operating system gives only when they are written.
     pub fn new(spec: &EnvSpec, geometry: Geometry) -> Self {
-        let n_cells = geometry.n_cells();
-        Self {
-            geometry,
-            groups: spec.groups.iter().map(|g| GroupRing::new(g, n_cells)).collect(),
-            state_row: spec.state_width,
-            state: vec![0.0; n_cells * spec.state_width],
-            team_reward: vec![0.0; n_cells],
-            team_discount: vec![0.0; n_cells],
-            next: vec![0; n_cells],
-        }
+        let layout = Layout::new(spec);
+        Self { geometry, words: vec![0; geometry.n_cells() * layout.width], layout }
     }
 
     /// Bytes of one cell.
     pub fn cell_bytes(spec: &EnvSpec) -> u64 {
-        let groups: u64 = spec.groups.iter().map(group_cell_bytes).sum();
-        groups + 4 * (spec.state_width as u64) + 12
+        4 * Layout::new(spec).width as u64
+    }
+
+    #[inline]
+    pub fn row(&self, cell: usize) -> &[u32] {
+        part(&self.words, cell, self.layout.width)
+    }
+
+    #[inline]
+    pub fn row_mut(&mut self, cell: usize) -> &mut [u32] {
+        &mut self.words[cell * self.layout.width..(cell + 1) * self.layout.width]
+    }
+
+    /// See [`next`].
+    #[inline]
+    pub fn next(&self, cell: usize) -> u32 {
+        self.words[cell * self.layout.width + self.layout.next]
     }
 
     /// Opens the `E` cells from `first` on with the observations of `step`.
     pub fn open(&mut self, first: usize, step: &StepBatch) {
-        for (ring, group) in self.groups.iter_mut().zip(&step.groups) {
-            ring.open(first, group);
+        let Self { layout, words, .. } = self;
+        let rows = words[first * layout.width..].chunks_exact_mut(layout.width);
+        for (env, row) in rows.take(step.n_envs).enumerate() {
+            layout.see(row, step, env, false);
+            row[layout.next] = next::OPEN;
+            row[layout.team_reward] = 0.0_f32.to_bits();
+            row[layout.team_discount] = 1.0_f32.to_bits();
+            for (layout, group) in layout.groups.iter().zip(&step.groups) {
+                let alive = part(&group.alive, env, layout.n_agents);
+                row[layout.reward.clone()].fill(0.0_f32.to_bits());
+                for (discount, &alive) in row[layout.discount.clone()].iter_mut().zip(alive) {
+                    *discount = f32::from(u8::from(alive)).to_bits();
+                }
+                for (word, alive) in row[layout.valid.clone()].iter_mut().zip(alive.chunks(32)) {
+                    *word = alive.iter().rev().fold(0, |bits, &a| bits << 1 | u32::from(a));
+                }
+            }
         }
-        put(&mut self.state, first * self.state_row, &step.state);
-        let cells = first..first + self.geometry.n_envs;
-        self.team_reward[cells.clone()].fill(0.0);
-        self.team_discount[cells.clone()].fill(1.0);
-        self.next[cells].fill(next::OPEN);
     }
-}
-
-fn group_cell_bytes(spec: &GroupSpec) -> u64 {
-    let floats = spec.obs_width() + spec.action.n_continuous() + 2;
-    let words = spec.mask_words() + usize::from(spec.action.n_discrete() > 0);
-    spec.n_agents as u64 * (4 * (floats + words) as u64 + 1)
-}
-
-/// Copies `from` to `to[at..]`.
-#[inline]
-pub(crate) fn put<T: Copy>(to: &mut [T], at: usize, from: &[T]) {
-    to[at..at + from.len()].copy_from_slice(from);
 }
 
 /// Row `index` of a column whose rows have `width` values.
 #[inline]
-pub(crate) fn row<T>(column: &[T], index: usize, width: usize) -> &[T] {
+pub(crate) fn part<T>(column: &[T], index: usize, width: usize) -> &[T] {
     &column[index * width..(index + 1) * width]
 }
 
-/// Like [`row`], to write.
+/// Like [`part`], to write.
 #[inline]
-pub(crate) fn row_mut<T>(column: &mut [T], index: usize, width: usize) -> &mut [T] {
+pub(crate) fn part_mut<T>(column: &mut [T], index: usize, width: usize) -> &mut [T] {
     &mut column[index * width..(index + 1) * width]
+}
+
+/// Writes floats as their bits.
+#[inline]
+pub(crate) fn put_bits(to: &mut [u32], from: &[f32]) {
+    assert_eq!(to.len(), from.len());
+    to.iter_mut().zip(from).for_each(|(t, f)| *t = f.to_bits());
+}
+
+/// Reads floats from their bits.
+#[inline]
+pub(crate) fn get_bits(to: &mut [f32], from: &[u32]) {
+    assert_eq!(to.len(), from.len());
+    to.iter_mut().zip(from).for_each(|(t, f)| *t = f32::from_bits(*f));
 }

@@ -16,27 +16,11 @@ impl Replay {
         out.u64(self.pushed);
         out.u32s(&self.accumulator.open);
         let cells = self.filled_cells();
-        for g in &self.ring.groups {
-            out.f32s(&g.obs[..cells * g.obs_row]);
-            out.u32s(&g.mask[..cells * g.mask_row]);
-            out.u32s(&g.action[..cells * g.action_row]);
-            out.f32s(&g.continuous[..cells * g.continuous_row]);
-            out.f32s(&g.reward[..cells * g.n_agents]);
-            out.f32s(&g.discount[..cells * g.n_agents]);
-            out.bools(&g.valid[..cells * g.n_agents]);
-        }
-        out.f32s(&self.ring.state[..cells * self.ring.state_row]);
-        out.f32s(&self.ring.team_reward[..cells]);
-        out.f32s(&self.ring.team_discount[..cells]);
-        out.u32s(&self.ring.next[..cells]);
+        out.u32s(&self.ring.words[..cells * self.ring.layout.width]);
         out.u64(self.finals.n_rows as u64);
         out.u64(self.finals.free.len() as u64);
         out.u32s(&self.finals.free);
-        for g in &self.finals.groups {
-            out.f32s(&g.obs);
-            out.u32s(&g.mask);
-        }
-        out.f32s(&self.finals.state);
+        out.u32s(&self.finals.words);
         if let Some(p) = &self.priorities {
             out.u32(p.largest);
             out.u32s(&p.sums.leaves()[..cells]);
@@ -97,19 +81,7 @@ impl Replay {
             return Err(from.error("more records are open than were pushed").into());
         }
         let cells = self.filled_cells();
-        for g in &mut self.ring.groups {
-            from.f32s(&mut g.obs[..cells * g.obs_row])?;
-            from.u32s(&mut g.mask[..cells * g.mask_row])?;
-            from.u32s(&mut g.action[..cells * g.action_row])?;
-            from.f32s(&mut g.continuous[..cells * g.continuous_row])?;
-            from.f32s(&mut g.reward[..cells * g.n_agents])?;
-            from.f32s(&mut g.discount[..cells * g.n_agents])?;
-            from.bools(&mut g.valid[..cells * g.n_agents])?;
-        }
-        from.f32s(&mut self.ring.state[..cells * self.ring.state_row])?;
-        from.f32s(&mut self.ring.team_reward[..cells])?;
-        from.f32s(&mut self.ring.team_discount[..cells])?;
-        from.u32s(&mut self.ring.next[..cells])?;
+        from.u32s(&mut self.ring.words[..cells * self.ring.layout.width])?;
         self.read_finals(from)?;
         self.check_links(from)?;
         self.read_priorities(from)
@@ -130,11 +102,7 @@ impl Replay {
         self.finals.set_rows(n_rows as usize);
         self.finals.free.resize(n_free as usize, 0);
         from.u32s(&mut self.finals.free)?;
-        for g in &mut self.finals.groups {
-            from.f32s(&mut g.obs)?;
-            from.u32s(&mut g.mask)?;
-        }
-        from.f32s(&mut self.finals.state)?;
+        from.u32s(&mut self.finals.words)?;
         Ok(())
     }
 
@@ -151,7 +119,8 @@ impl Replay {
         for time in self.oldest_time()..self.pushed {
             let first = (time % self.ring.geometry.n_slots as u64) as usize * n_envs;
             let later = self.pushed - time;
-            for (env, &code) in self.ring.next[first..first + n_envs].iter().enumerate() {
+            for env in 0..n_envs {
+                let code = self.ring.next(first + env);
                 let may_be_open = later <= u64::from(self.accumulator.open[env]);
                 good &= match next::final_row(code) {
                     Some(row) if code & next::OWNER != 0 => claim(row),
