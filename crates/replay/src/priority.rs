@@ -32,21 +32,18 @@ fn leaf_float(td_abs: f32, eps: f32, alpha: Exponent) -> f32 {
     alpha.of(x) * (1 << LEAF_SCALE_BITS) as f32
 }
 
+/// The nearest integer within bounds: added to 2^52, its bits are the lowest of the sum.
 #[inline(always)]
 fn round_leaf(scaled: f32) -> u32 {
-    let rounded = (f64::from(scaled) + 0.5) as i64;
-    rounded.clamp(1, i64::from(u32::MAX)) as u32
+    let bounded = f64::from(scaled).clamp(1.0, f64::from(u32::MAX));
+    (bounded + 4_503_599_627_370_496.0).to_bits() as u32
 }
 
 /// Writes [`leaf_of`] of every value to `out`.
 pub(crate) fn leaves_of(td_abs: &[f32], eps: f32, alpha: f32, out: &mut [u32; CHUNK]) {
     let alpha = Exponent::new(alpha);
-    let mut scaled = [0.0; CHUNK];
-    for (s, &td) in scaled.iter_mut().zip(td_abs) {
-        *s = leaf_float(td, eps, alpha);
-    }
-    for (o, &s) in out.iter_mut().zip(&scaled[..td_abs.len()]) {
-        *o = round_leaf(s);
+    for (o, &td) in out.iter_mut().zip(td_abs) {
+        *o = round_leaf(leaf_float(td, eps, alpha));
     }
 }
 
@@ -187,9 +184,17 @@ impl PrioritySums {
     /// # Panics
     /// If `mass` is not below the total.
     pub fn find(&self, mass: u64) -> usize {
-        let mut found = [mass];
-        self.find_sorted(&mut found);
-        found[0] as usize
+        let mut rest = mass;
+        let mut top = 0;
+        while self.top[top] <= rest {
+            rest -= self.top[top];
+            top += 1;
+        }
+        let (mut index, mut rest) = ([top as u32], [rest]);
+        descend(&mut index, &mut rest, &self.middle);
+        descend(&mut index, &mut rest, &self.low);
+        descend(&mut index, &mut rest, &self.leaves);
+        index[0] as usize
     }
 
     /// Replaces each of `masses`, which must ascend, by the smallest index whose running sum exceeds it.
@@ -199,41 +204,23 @@ impl PrioritySums {
     pub fn find_sorted(&self, masses: &mut [u64]) {
         let Some(&last) = masses.last() else { return };
         assert!(last < self.total, "mass {last} of a total of {}", self.total);
-        debug_assert!(masses.is_sorted(), "masses must ascend");
         // One level a pass: a step down is short, so that many draws are under way at once and the waits for memory
         // and for results overlap.
-        self.find_tops(masses);
-        for masses in masses.chunks_mut(4 * CHUNK) {
-            descend(masses, &self.middle, 44);
-            descend(masses, &self.low, 40);
-            descend(masses, &self.leaves, 36);
-            masses.iter_mut().for_each(|found| *found >>= 32);
-        }
-    }
-
-    /// Replaces ascending masses by the highest-level sum that each falls into, and what is left of it there.
-    fn find_tops(&self, mut masses: &mut [u64]) {
-        let mut before = 0;
-        for (c, top) in self.top.chunks(64).enumerate() {
-            let mut starts = [u64::MAX; 64];
-            let mut sum = before;
-            for (start, &s) in starts.iter_mut().zip(top) {
-                *start = sum;
-                sum += s;
+        let (mut tops, mut before) = (Tops::new(&self.top), 0);
+        for masses in masses.chunks_mut(CHUNK) {
+            let (mut index, mut rest) = ([0_u32; CHUNK], [0_u64; CHUNK]);
+            let (index, rest) = (&mut index[..masses.len()], &mut rest[..masses.len()]);
+            for ((index, rest), &mass) in index.iter_mut().zip(rest.iter_mut()).zip(&*masses) {
+                debug_assert!(mass >= before, "masses must ascend");
+                before = mass;
+                (*index, *rest) = tops.find(mass);
             }
-            let (here, later) = masses.split_at_mut(masses.partition_point(|&mass| mass < sum));
-            for mass in here {
-                let mut k = 0;
-                for step in [32, 16, 8, 4, 2, 1] {
-                    k += if starts[(k + step) & 63] <= *mass { step } else { 0 };
-                }
-                *mass = ((c * 64 + k) as u64) << 44 | (*mass - starts[k & 63]);
+            descend(index, rest, &self.middle);
+            descend(index, rest, &self.low);
+            descend(index, rest, &self.leaves);
+            for (mass, &index) in masses.iter_mut().zip(&*index) {
+                *mass = u64::from(index);
             }
-            masses = later;
-            if masses.is_empty() {
-                break;
-            }
-            before = sum;
         }
     }
 
@@ -255,50 +242,79 @@ impl PrioritySums {
     }
 }
 
-/// One level down: each of `found` holds an index, and in its low `bits` bits the rest of a mass there. Sums over 4096,
-/// 256 and 16 leaves and leaves have 44, 40, 36 and 32 bits.
-#[inline(always)]
-fn descend<T: Copy + Into<u64>>(found: &mut [u64], sums: &[T], bits: u32) {
-    for found in found {
-        let (above, mut rest) = ((*found >> bits) as usize, *found & ((1 << bits) - 1));
-        let index = above * FAN + pick(chunk(sums, above), &mut rest);
-        *found = (index as u64) << (bits - 4) | rest;
+/// Starts of up to 64 sums of the highest level at a time, moved forward as masses rise.
+struct Tops<'a> {
+    /// Sums after those in `starts`.
+    later: &'a [u64],
+    /// Index of the first in `starts`.
+    first: usize,
+    /// Number in `starts`.
+    n: usize,
+    /// Sum before each; the rest is never reached.
+    starts: [u64; 64],
+    /// Sum up to and with the last.
+    end: u64,
+}
+
+impl<'a> Tops<'a> {
+    fn new(sums: &'a [u64]) -> Self {
+        Self { later: sums, first: 0, n: 0, starts: [u64::MAX; 64], end: 0 }
+    }
+
+    /// The sum that `mass` falls into, and what is left of `mass` there. Masses must not descend, and lie below the
+    /// total.
+    #[inline(always)]
+    fn find(&mut self, mass: u64) -> (u32, u64) {
+        while mass >= self.end {
+            self.advance();
+        }
+        let mut k = 0;
+        for step in [32, 16, 8, 4, 2, 1] {
+            k += if self.starts[(k + step) & 63] <= mass { step } else { 0 };
+        }
+        ((self.first + k) as u32, mass - self.starts[k & 63])
+    }
+
+    #[inline(never)]
+    fn advance(&mut self) {
+        let (here, later) = self.later.split_at(self.later.len().min(64));
+        self.first += self.n;
+        (self.n, self.later) = (here.len(), later);
+        self.starts.fill(u64::MAX);
+        for (start, &sum) in self.starts.iter_mut().zip(here) {
+            *start = self.end;
+            self.end += sum;
+        }
     }
 }
 
-/// The `index`-th 16 values.
-#[inline(always)]
-fn chunk<T>(values: &[T], index: usize) -> &[T; FAN] {
-    match values[index * FAN..].first_chunk() {
-        Some(chunk) => chunk,
-        None => panic!("sums are padded to whole chunks"),
+/// One level down: from sums and what is left of masses there to the sums (or leaves) below.
+fn descend<T: Copy + Into<u64>>(index: &mut [u32], rest: &mut [u64], sums: &[T]) {
+    let (chunks, _) = sums.as_chunks::<FAN>();
+    for (index, rest) in index.iter_mut().zip(rest) {
+        let (step, left) = pick(&chunks[*index as usize], *rest);
+        (*index, *rest) = (*index * FAN as u32 + step as u32, left);
     }
 }
 
-/// The first of 16 values whose running sum exceeds `rest`, which must be below their sum; subtracts from `rest`
-/// what comes before. By quarters, then within the quarter.
+/// The first of 16 values whose running sum exceeds `rest`, which must be below their sum, and `rest` less what comes
+/// before. By halves: nothing to mispredict.
 #[inline(always)]
-fn pick<T: Copy + Into<u64>>(values: &[T; FAN], rest: &mut u64) -> usize {
+fn pick<T: Copy + Into<u64>>(values: &[T; FAN], mut rest: u64) -> (usize, u64) {
     let at = |i: usize| -> u64 { values[i & (FAN - 1)].into() };
-    let quarter = |q: usize| (at(4 * q) + at(4 * q + 1)) + (at(4 * q + 2) + at(4 * q + 3));
-    let (ends, q) = three(quarter(0), quarter(1), quarter(2), *rest);
-    *rest -= ends;
-    let (ends, i) = three(at(4 * q), at(4 * q + 1), at(4 * q + 2), *rest);
-    *rest -= ends;
-    4 * q + i
-}
-
-/// How many of the running sums of three values `rest` reaches, and the last of these sums.
-#[inline(always)]
-fn three(a: u64, b: u64, c: u64, rest: u64) -> (u64, usize) {
-    let ends = [a, a + b, a + b + c];
-    let mut passed = 0;
-    let mut n = 0;
-    for end in ends {
-        n += usize::from(end <= rest);
-        passed = if end <= rest { end } else { passed };
-    }
-    (passed, n)
+    let four = |i: usize| (at(i) + at(i + 1)) + (at(i + 2) + at(i + 3));
+    let mut k = 0;
+    let mut skip = |sum: u64, n: usize| {
+        let passed = sum <= rest;
+        rest -= if passed { sum } else { 0 };
+        k += if passed { n } else { 0 };
+        k
+    };
+    let i = skip(four(0) + four(4), 8);
+    let i = skip(four(i), 4);
+    let i = skip(at(i) + at(i + 1), 2);
+    skip(at(i), 1);
+    (k, rest)
 }
 
 /// Smallest leaves over 64 and 4096, brought up to date on demand.

@@ -1,5 +1,6 @@
 //! The replay itself: ring, accumulator, table of final observations and priorities behind one door.
 
+use coact_core::rng::{key_of, philox4x32, unit_f64};
 use coact_core::{ActionBatch, EnvSpec, StepBatch, Stream};
 
 use crate::accumulator::Accumulator;
@@ -257,7 +258,18 @@ impl Replay {
     }
 
     fn draw_prioritized(&self, p: &Priorities, rng: &mut Stream, beta: f32, out: &mut Batch) {
-        p.sums.stratified(|| rng.uniform_f64(), &mut out.ids);
+        // One key from the stream, then numbers by counter: they do not wait for each other.
+        let key = key_of(rng.next_u64());
+        let (mut n, mut words) = (0, [0; 4]);
+        let uniform = || {
+            if n % 2 == 0 {
+                words = philox4x32([n / 2, 0, 0, 0], key);
+            }
+            let high = (n % 2 * 2) as usize;
+            n += 1;
+            unit_f64(words[high], words[high + 1])
+        };
+        p.sums.stratified(uniform, &mut out.ids);
         let leaf = |cell: u64| p.sums.get(cell as usize);
         let least = p.least.or_else(|| out.ids.iter().map(|&c| leaf(c)).min()).unwrap_or(1);
         for (weights, cells) in out.weight.chunks_mut(64).zip(out.ids.chunks(64)) {
@@ -268,15 +280,10 @@ impl Replay {
         out.ids.iter_mut().for_each(|id| *id = self.id_of(*id as usize));
     }
 
-    /// The cell of a stored id.
+    /// The cell of a stored id. `inserted` is the id of the first cell of `head`.
     #[inline]
     fn cell_of(&self, id: u64) -> usize {
-        let age = self.inserted() - id;
-        let n_envs = self.config.n_envs;
-        // `inserted` is the id of the first cell of `head`.
-        let at = self.head + self.ring.geometry.n_cells() - age as usize;
-        debug_assert!(age as usize <= self.ring.geometry.n_cells() - n_envs);
-        if at >= self.ring.geometry.n_cells() { at - self.ring.geometry.n_cells() } else { at }
+        cell_of(self.inserted() - id, self.head, self.ring.geometry.n_cells())
     }
 
     /// The id stored in a cell that can be sampled.
@@ -376,41 +383,54 @@ impl Replay {
     /// A value that is negative or not finite, an id that cannot have been sampled, slices of unequal lengths, or a
     /// replay without priorities. Nothing is changed then.
     pub fn update_priorities(&mut self, ids: &[u64], td_abs: &[f32]) -> Result<usize> {
-        if self.priorities.is_none() {
-            return Err(Error::NotPrioritized);
-        }
+        let (oldest, newest) = (self.oldest_time(), self.newest_time());
+        let (inserted, head, n_cells) = (self.inserted(), self.head, self.ring.geometry.n_cells());
+        let Some(p) = &mut self.priorities else { return Err(Error::NotPrioritized) };
         if ids.len() != td_abs.len() {
             return Err(Error::Shape { what: "td_abs", expected: ids.len(), found: td_abs.len() });
         }
         let n_envs = self.config.n_envs as u64;
-        let (oldest, newest) = (self.oldest_time() * n_envs, self.newest_time() * n_envs);
-        // Negative zero passes, NaN does not.
-        if let Some(i) = td_abs.iter().position(|&td| !(td >= 0.0 && td.is_finite())) {
-            return Err(Error::BadPriority { id: ids[i], value: td_abs[i] });
-        }
-        if let Some(&id) = ids.iter().find(|&&id| id >= newest) {
-            return Err(Error::UnknownId { id, newest: newest.saturating_sub(1) });
-        }
-        let mut stale = 0;
-        let Some(mut p) = self.priorities.take() else { return Err(Error::NotPrioritized) };
+        let (oldest, newest) = (oldest * n_envs, newest * n_envs);
+        check_priorities(ids, td_abs, newest)?;
+        let mut n_set = 0;
+        let mut largest = p.largest;
         for (ids, td_abs) in ids.chunks(64).zip(td_abs.chunks(64)) {
             let mut leaves = [0; 64];
             priority::leaves_of(td_abs, p.settings.eps, p.settings.alpha, &mut leaves);
             let entries = ids.iter().zip(&leaves).filter(|&(&id, _)| id >= oldest);
-            let mut n = 0;
-            let mut largest = p.largest;
             p.sums.set_each(entries.map(|(&id, &leaf)| {
-                n += 1;
+                n_set += 1;
                 largest = largest.max(leaf);
-                (self.cell_of(id), leaf)
+                (cell_of(inserted - id, head, n_cells), leaf)
             }));
-            p.largest = largest;
-            stale += ids.len() - n;
         }
+        p.largest = largest;
         p.refresh(self.config.normalize_weights_by);
-        self.priorities = Some(p);
-        Ok(stale)
+        Ok(ids.len() - n_set)
     }
+}
+
+/// The cell that was the head `age` inserts ago.
+#[inline(always)]
+fn cell_of(age: u64, head: usize, n_cells: usize) -> usize {
+    let at = head + n_cells - age as usize;
+    if at >= n_cells { at - n_cells } else { at }
+}
+
+/// Refuses priorities that are negative or not finite, and ids from `newest` on. First over all without an early exit,
+/// which vectorizes.
+fn check_priorities(ids: &[u64], td_abs: &[f32], newest: u64) -> Result<()> {
+    // Negative zero passes, NaN does not.
+    let good = |td: f32| (0.0..=f32::MAX).contains(&td);
+    let all_good = td_abs.iter().fold(true, |all, &td| all & good(td));
+    if !all_good && let Some(i) = td_abs.iter().position(|&td| !good(td)) {
+        return Err(Error::BadPriority { id: ids[i], value: td_abs[i] });
+    }
+    let all_known = ids.iter().fold(true, |all, &id| all & (id < newest));
+    if !all_known && let Some(&id) = ids.iter().find(|&&id| id >= newest) {
+        return Err(Error::UnknownId { id, newest: newest.saturating_sub(1) });
+    }
+    Ok(())
 }
 
 impl Priorities {
