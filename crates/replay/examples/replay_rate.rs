@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "an example shows its results")]
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use coact_core::{
     ActionBatch, ActionSpace, EnvSpec, GroupSpec, ObsField, Purpose, RewardKind, StepBatch, Stream,
@@ -12,7 +12,8 @@ use coact_core::{
 use coact_replay::{Batch, Error, Prioritized, PrioritySums, Replay, ReplayConfig, WeightNorm};
 
 const N: usize = 1_000_000;
-const ROUNDS: usize = 200;
+/// Time spent on each line.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 fn main() -> Result<(), Error> {
     sums();
@@ -22,10 +23,11 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Best time of `ROUNDS` calls, divided by `operations`, in nanoseconds.
+/// Best time of a call, divided by `operations`, in nanoseconds.
 fn best(name: &str, operations: usize, mut call: impl FnMut()) {
     let mut least = f64::INFINITY;
-    for _ in 0..ROUNDS {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
         let start = Instant::now();
         call();
         least = least.min(start.elapsed().as_secs_f64());
@@ -39,9 +41,9 @@ fn sums() {
     for i in 0..N {
         sums.set(i, 1 + rng.below(1 << 24));
     }
-    let ids: Vec<usize> = (0..1 << 16).map(|_| rng.below(N as u32) as usize).collect();
+    let ids: Vec<usize> = (0..1 << 12).map(|_| rng.below(N as u32) as usize).collect();
     let leaves: Vec<u32> = ids.iter().map(|_| 1 + rng.below(1 << 24)).collect();
-    best("set, 65,536 random leaves", ids.len(), || {
+    best("set, 4,096 random leaves", ids.len(), || {
         for (&id, &leaf) in ids.iter().zip(&leaves) {
             sums.set(id, leaf);
         }
@@ -111,8 +113,8 @@ fn measure(spec: &EnvSpec, replay: &mut Replay) -> Result<(), Error> {
         push(replay)?;
     }
     let mut result = Ok(());
-    best("  push, per transition", n_envs * 100, || {
-        for _ in 0..100 {
+    best("  push, per transition", n_envs * 10, || {
+        for _ in 0..10 {
             result = result.clone().and(push(replay));
         }
     });

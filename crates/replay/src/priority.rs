@@ -4,7 +4,7 @@
 //! `p = (|td| + eps)^alpha` from 2.4e-7 to 1024 are told apart, those outside count as the bound. Sums of integers
 //! are exact: a root never drifts from its leaves, and no order of updates matters.
 //!
-//! Sums are kept over 16, 256 and 4096 leaves, and in total: an update adds the difference to four numbers. A draw
+//! Sums are kept over 16, 256 and 4096 leaves: an update adds the difference to three numbers. A draw
 //! walks down in steps of 16 without a branch that could be mispredicted; 16 leaves are one cache line.
 
 use crate::power::Exponent;
@@ -20,6 +20,8 @@ const TOP: usize = FAN * FAN * FAN;
 const MIN_BLOCK: usize = 64;
 /// Values worked on at a time, so that scratch fits the stack.
 const CHUNK: usize = 64;
+/// Sums that a draw may pass on average: adding up more takes longer than a step down a level.
+const WALK: usize = 16;
 
 /// The leaf of `(td_abs + eps)^alpha`. `td_abs` and `eps` must be finite and not negative.
 pub fn leaf_of(td_abs: f32, eps: f32, alpha: f32) -> u32 {
@@ -68,7 +70,6 @@ pub struct PrioritySums {
     middle: Vec<u64>,
     /// Sums of 4096 leaves.
     top: Vec<u64>,
-    total: u64,
     minima: Option<Minima>,
 }
 
@@ -82,7 +83,6 @@ impl PrioritySums {
             low: vec![0; n_top * FAN * FAN],
             middle: vec![0; n_top * FAN],
             top: vec![0; n_top],
-            total: 0,
             minima: None,
         }
     }
@@ -125,10 +125,10 @@ impl PrioritySums {
         &self.leaves[..self.n]
     }
 
-    /// Sum of all leaves, exact.
-    #[inline]
+    /// Sum of all leaves, exact. Adds up the sums over 4096 leaves; no update has to wait for the one before it to
+    /// change a total.
     pub fn total(&self) -> u64 {
-        self.total
+        self.top.iter().sum()
     }
 
     /// Replaces the leaf at `index`; 0 takes it out.
@@ -146,9 +146,8 @@ impl PrioritySums {
     /// If there is no such leaf.
     #[inline]
     pub fn set_each(&mut self, entries: impl Iterator<Item = (usize, u32)>) {
-        let Self { n, leaves, low, middle, top, total, minima } = self;
+        let Self { n, leaves, low, middle, top, minima } = self;
         let leaves = &mut leaves[..*n];
-        let mut sum = *total;
         for (index, leaf) in entries {
             let old = std::mem::replace(&mut leaves[index], leaf);
             let delta = u64::from(leaf).wrapping_sub(u64::from(old));
@@ -156,12 +155,10 @@ impl PrioritySums {
                 let s = &mut sums[index / leaves_under];
                 *s = s.wrapping_add(delta);
             }
-            sum = sum.wrapping_add(delta);
             if let Some(minima) = minima {
                 minima.note(index, old, leaf);
             }
         }
-        *total = sum;
     }
 
     /// Whether [`PrioritySums::minimum`] may be asked for.
@@ -176,7 +173,7 @@ impl PrioritySums {
     pub fn minimum(&mut self) -> Option<u32> {
         let Some(minima) = &mut self.minima else { panic!("made without a minimum") };
         minima.refresh(&self.leaves);
-        minima.top.iter().copied().min().filter(|_| self.total > 0)
+        minima.top.iter().copied().min().filter(|_| self.top.iter().any(|&sum| sum > 0))
     }
 
     /// The smallest index whose running sum exceeds `mass`.
@@ -203,20 +200,34 @@ impl PrioritySums {
     /// If a mass is not below the total.
     pub fn find_sorted(&self, masses: &mut [u64]) {
         let Some(&last) = masses.last() else { return };
-        assert!(last < self.total, "mass {last} of a total of {}", self.total);
+        assert!(last < self.total(), "mass {last} of a total of {}", self.total());
         // One level a pass: a step down is short, so that many draws are under way at once and the waits for memory
         // and for results overlap.
-        let (mut tops, mut before) = (Tops::new(&self.top), 0);
+        // Many draws walk along a lower level, few skip along a higher one.
+        let level = if self.low.len() <= WALK * masses.len() {
+            &self.low
+        } else if self.middle.len() <= WALK * masses.len() {
+            &self.middle
+        } else {
+            &self.top
+        };
+        let (mut walk, mut before) = (Walk::new(level), 0);
         for masses in masses.chunks_mut(CHUNK) {
             let (mut index, mut rest) = ([0_u32; CHUNK], [0_u64; CHUNK]);
             let (index, rest) = (&mut index[..masses.len()], &mut rest[..masses.len()]);
             for ((index, rest), &mass) in index.iter_mut().zip(rest.iter_mut()).zip(&*masses) {
                 debug_assert!(mass >= before, "masses must ascend");
                 before = mass;
-                (*index, *rest) = tops.find(mass);
+                (*index, *rest) = walk.find(mass);
             }
-            descend(index, rest, &self.middle);
-            descend(index, rest, &self.low);
+            if level.len() == self.top.len() {
+                descend(index, rest, &self.middle);
+            }
+            if level.len() < self.low.len() {
+                descend(index, rest, &self.low);
+            }
+            // Leaves are far away in memory: ask for all lines before the first is needed.
+            std::hint::black_box(index.iter().fold(0, |all, &i| all ^ self.leaves[i as usize * FAN]));
             descend(index, rest, &self.leaves);
             for (mass, &index) in masses.iter_mut().zip(&*index) {
                 *mass = u64::from(index);
@@ -233,17 +244,18 @@ impl PrioritySums {
         if out.is_empty() {
             return;
         }
-        assert!(self.total > 0, "nothing to draw from");
-        let width = self.total as f64 / out.len() as f64;
+        let total = self.total();
+        assert!(total > 0, "nothing to draw from");
+        let width = total as f64 / out.len() as f64;
         for (i, mass) in out.iter_mut().enumerate() {
-            *mass = (((uniform() + i as f64) * width) as u64).min(self.total - 1);
+            *mass = (((uniform() + i as f64) * width) as u64).min(total - 1);
         }
         self.find_sorted(out);
     }
 }
 
-/// Starts of up to 64 sums of the highest level at a time, moved forward as masses rise.
-struct Tops<'a> {
+/// Starts of up to 64 sums of one level at a time, moved forward as masses rise.
+struct Walk<'a> {
     /// Sums after those in `starts`.
     later: &'a [u64],
     /// Index of the first in `starts`.
@@ -256,7 +268,7 @@ struct Tops<'a> {
     end: u64,
 }
 
-impl<'a> Tops<'a> {
+impl<'a> Walk<'a> {
     fn new(sums: &'a [u64]) -> Self {
         Self { later: sums, first: 0, n: 0, starts: [u64::MAX; 64], end: 0 }
     }

@@ -1,5 +1,7 @@
 //! The replay itself: ring, accumulator, table of final observations and priorities behind one door.
 
+use std::ops::Range;
+
 use coact_core::rng::{key_of, philox4x32, unit_f64};
 use coact_core::{ActionBatch, EnvSpec, StepBatch, Stream};
 
@@ -10,7 +12,7 @@ use crate::config::{Prioritized, ReplayConfig, WeightNorm};
 use crate::error::{Error, Result};
 use crate::finals::Finals;
 use crate::priority::{self, PrioritySums};
-use crate::ring::{Geometry, Layout, Ring, get_bits, next, part, part_mut, put_bits};
+use crate::ring::{Geometry, Layout, Ring, next, part, part_mut, put_bits};
 
 /// Transitions whose memory is asked for at once.
 const GATHERED: usize = 32;
@@ -297,15 +299,17 @@ impl Replay {
     /// Copies the transitions named by `out.ids`.
     fn gather(&self, out: &mut Batch) {
         let mut cells = [(0, 0); GATHERED];
+        let mut rows: [Row<'_>; GATHERED] = [(&[], None); GATHERED];
         for first in (0..out.size).step_by(GATHERED) {
             let n = GATHERED.min(out.size - first);
             for (cell, &id) in cells.iter_mut().zip(&out.ids[first..first + n]) {
                 cell.0 = self.cell_of(id);
             }
             self.fetch(&mut cells[..n]);
-            for (b, &(cell, code)) in (first..).zip(&cells[..n]) {
-                self.copy_row(self.ring.row(cell), self.seen_next(cell, code), b, out);
+            for (row, &(cell, code)) in rows.iter_mut().zip(&cells[..n]) {
+                *row = (self.ring.row(cell), self.seen_next(cell, code));
             }
+            self.copy_rows(&rows[..n], first, out);
         }
     }
 
@@ -337,40 +341,29 @@ impl Replay {
         }
     }
 
-    /// Spreads one record over row `b` of the batch.
-    fn copy_row(&self, now: &[u32], later: Option<&[u32]>, b: usize, out: &mut Batch) {
+    /// Copies `rows` to the columns of the batch, from row `first` on: column by column, in short loops.
+    fn copy_rows(&self, rows: &[Row<'_>], first: usize, out: &mut Batch) {
         let layout = &self.ring.layout;
-        out.team_reward[b] = f32::from_bits(now[layout.team_reward]);
-        out.team_discount[b] = f32::from_bits(now[layout.team_discount]);
-        get_bits(part_mut(&mut out.state, b, layout.state.len()), &now[layout.state.clone()]);
-        let next_state = part_mut(&mut out.next_state, b, layout.state.len());
-        match later {
-            Some(later) => get_bits(next_state, &later[layout.state.clone()]),
-            None => next_state.fill(0.0),
-        }
+        let floats = |words: &Range<usize>, to: &mut [f32]| copy(rows, words, first, to, f32::from_bits);
+        let next_floats =
+            |words: &Range<usize>, to: &mut [f32]| copy_next(rows, words, first, to, f32::from_bits, 0.0);
+        floats(&(layout.team_reward..layout.team_reward + 1), &mut out.team_reward);
+        floats(&(layout.team_discount..layout.team_discount + 1), &mut out.team_discount);
+        floats(&layout.state, &mut out.state);
+        next_floats(&layout.state, &mut out.next_state);
         for (from, to) in layout.groups.iter().zip(&mut out.groups) {
-            let (a, o, m) = (from.n_agents, from.obs.len(), from.mask.len());
-            get_bits(part_mut(&mut to.obs, b, o), &now[from.obs.clone()]);
-            part_mut(&mut to.mask, b, m).copy_from_slice(&now[from.mask.clone()]);
-            let action = part_mut(&mut to.action, b, from.action.len());
-            action.copy_from_slice(&now[from.action.clone()]);
-            let width = from.continuous.len();
-            get_bits(part_mut(&mut to.action_continuous, b, width), &now[from.continuous.clone()]);
-            get_bits(part_mut(&mut to.reward, b, a), &now[from.reward.clone()]);
-            get_bits(part_mut(&mut to.discount, b, a), &now[from.discount.clone()]);
-            let valid = &now[from.valid.clone()];
-            for (agent, v) in part_mut(&mut to.valid, b, a).iter_mut().enumerate() {
-                *v = valid[agent / 32] >> (agent % 32) & 1 == 1;
-            }
-            let (next_obs, next_mask) = (part_mut(&mut to.next_obs, b, o), part_mut(&mut to.next_mask, b, m));
-            match later {
-                Some(later) => {
-                    get_bits(next_obs, &later[from.obs.clone()]);
-                    next_mask.copy_from_slice(&later[from.mask.clone()]);
-                }
-                None => {
-                    next_obs.fill(0.0);
-                    next_mask.fill(u32::MAX);
+            floats(&from.obs, &mut to.obs);
+            next_floats(&from.obs, &mut to.next_obs);
+            copy(rows, &from.mask, first, &mut to.mask, |w| w);
+            copy_next(rows, &from.mask, first, &mut to.next_mask, |w| w, u32::MAX);
+            copy(rows, &from.action, first, &mut to.action, |w| w);
+            floats(&from.continuous, &mut to.action_continuous);
+            floats(&from.reward, &mut to.reward);
+            floats(&from.discount, &mut to.discount);
+            let valid = to.valid[first * from.n_agents..].chunks_exact_mut(from.n_agents);
+            for (valid, (now, _)) in valid.zip(rows) {
+                for (agent, v) in valid.iter_mut().enumerate() {
+                    *v = now[from.valid.start + agent / 32] >> (agent % 32) & 1 == 1;
                 }
             }
         }
@@ -407,6 +400,50 @@ impl Replay {
         p.largest = largest;
         p.refresh(self.config.normalize_weights_by);
         Ok(ids.len() - n_set)
+    }
+}
+
+/// The row of a record, and what is seen after it.
+type Row<'a> = (&'a [u32], Option<&'a [u32]>);
+
+/// Copies `words` of each record to a column, from row `first` on.
+#[inline(always)]
+fn copy<T: Copy>(
+    rows: &[Row<'_>],
+    words: &Range<usize>,
+    first: usize,
+    to: &mut [T],
+    value: impl Fn(u32) -> T,
+) {
+    if words.len() == 1 {
+        for (to, (now, _)) in to[first..].iter_mut().zip(rows) {
+            *to = value(now[words.start]);
+        }
+    } else if !words.is_empty() {
+        for (to, (now, _)) in to[first * words.len()..].chunks_exact_mut(words.len()).zip(rows) {
+            to.iter_mut().zip(&now[words.clone()]).for_each(|(t, w)| *t = value(*w));
+        }
+    }
+}
+
+/// Copies `words` of what is seen after each record to a column, or `nothing` where its episode ended by itself.
+#[inline(always)]
+fn copy_next<T: Copy>(
+    rows: &[Row<'_>],
+    words: &Range<usize>,
+    first: usize,
+    to: &mut [T],
+    value: impl Fn(u32) -> T,
+    nothing: T,
+) {
+    if words.is_empty() {
+        return;
+    }
+    for (to, (_, later)) in to[first * words.len()..].chunks_exact_mut(words.len()).zip(rows) {
+        match later {
+            Some(later) => to.iter_mut().zip(&later[words.clone()]).for_each(|(t, w)| *t = value(*w)),
+            None => to.fill(nothing),
+        }
     }
 }
 

@@ -213,10 +213,3 @@ pub(crate) fn put_bits(to: &mut [u32], from: &[f32]) {
     assert_eq!(to.len(), from.len());
     to.iter_mut().zip(from).for_each(|(t, f)| *t = f.to_bits());
 }
-
-/// Reads floats from their bits.
-#[inline]
-pub(crate) fn get_bits(to: &mut [f32], from: &[u32]) {
-    assert_eq!(to.len(), from.len());
-    to.iter_mut().zip(from).for_each(|(t, f)| *t = f32::from_bits(*f));
-}

@@ -96,10 +96,10 @@ fn every_stratum_gives_one_draw() {
 
 #[test]
 fn sums_stay_exact_over_many_updates() {
-    let n = 70_001;
+    let n = 20_001;
     let mut sums = PrioritySums::with_minimum(n);
     let mut rng = Stream::new(9, Purpose::Replay, 0, 0);
-    for _ in 0..3_000_000 {
+    for _ in 0..1_000_000 {
         let leaf = rng.next_u32() >> rng.below(32);
         sums.set(rng.below(n as u32) as usize, leaf);
     }
@@ -108,10 +108,12 @@ fn sums_stay_exact_over_many_updates() {
     assert_eq!(sums.total(), total);
     assert_eq!(sums.minimum(), leaves.iter().copied().filter(|&l| l > 0).min());
     let mut before = 0;
-    for (i, &leaf) in leaves.iter().enumerate().filter(|(_, l)| **l > 0).step_by(13) {
-        before = before.max(leaves[..i].iter().map(|&l| u64::from(l)).sum::<u64>());
-        assert_eq!(sums.find(before), i, "first mass of leaf {i}");
-        assert_eq!(sums.find(before + u64::from(leaf) - 1), i, "last mass of leaf {i}");
+    for (i, &leaf) in leaves.iter().enumerate() {
+        if leaf > 0 {
+            assert_eq!(sums.find(before), i, "first mass of leaf {i}");
+            assert_eq!(sums.find(before + u64::from(leaf) - 1), i, "last mass of leaf {i}");
+        }
+        before += u64::from(leaf);
     }
 }
 
