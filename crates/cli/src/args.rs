@@ -90,7 +90,7 @@ pub struct TrainArgs {
     /// Device: auto or cpu
     #[arg(long, value_name = "D")]
     pub device: Option<String>,
-    /// Run folder; must not exist yet [default: runs/<preset>-seed<seed>]
+    /// Run folder; must not exist yet [default: runs/PRESET-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was stopped; its configuration is taken from its folder
@@ -144,10 +144,10 @@ pub struct PlayArgs {
     /// Options of the environment, as name=value; may be repeated
     #[arg(long = "set", value_name = "OPTION=VALUE")]
     pub set: Vec<String>,
-    /// Animated GIF to write [default: play.gif in the run folder, or <env>.gif]
+    /// Animated GIF to write [default: play.gif in the run folder, or ENV.gif]
     #[arg(long, value_name = "FILE")]
     pub gif: Option<PathBuf>,
-    /// PNG strip to write [default: play.png in the run folder, or <env>.png]
+    /// PNG strip to write [default: play.png in the run folder, or ENV.png]
     #[arg(long, value_name = "FILE")]
     pub png: Option<PathBuf>,
     /// Show the episode in the terminal instead of writing files
