@@ -16,8 +16,10 @@ const WIDTHS: std::ops::RangeInclusive<u32> = 32..=4096;
 const REACH: f32 = 4.0;
 const CAPTION_INK: Color = Color(70, 76, 84);
 const PAPER: Color = Color(255, 255, 255);
+/// Between a scene and its caption, and between frames.
+const RULE: Color = Color(222, 226, 230);
 /// Pixels between the frames of a strip.
-const GAP: u32 = 6;
+const GAP: u32 = 4;
 
 /// An opaque picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +106,8 @@ pub fn strip(scenes: &[Scene], n_frames: usize, width: u32) -> Result<Image> {
         let text = format!("a strip cannot be {total} pixels wide; choose fewer or smaller frames");
         return Err(Error::invalid(text));
     }
-    let mut rgba = vec![255; total as usize * layout.height() as usize * 4];
+    let Color(r, g, b) = RULE;
+    let mut rgba = [r, g, b, 255].repeat(total as usize * layout.height() as usize);
     for (i, scene) in chosen.iter().enumerate() {
         let image = frame(scene, layout)?;
         let left = i * (layout.width + GAP) as usize * 4;
@@ -354,7 +357,7 @@ fn draw_caption(pixmap: &mut Pixmap, layout: Layout, caption: &str) {
         pixmap.fill_rect(rect, &paint(PAPER), Transform::identity(), None);
     }
     if let Some(rect) = Rect::from_xywh(0.0, top, size.0, 1.0) {
-        pixmap.fill_rect(rect, &paint(Color(222, 226, 230)), Transform::identity(), None);
+        pixmap.fill_rect(rect, &paint(RULE), Transform::identity(), None);
     }
     let n_fit = (layout.width / (font::ADVANCE * layout.dot)).saturating_sub(1) as usize;
     let mut text: String = caption.chars().take(n_fit).collect();
