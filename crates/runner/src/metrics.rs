@@ -275,6 +275,17 @@ mod tests {
         assert!(records[0].get("a").unwrap().is_sign_negative());
         assert_eq!(records[1].get("a"), Some(5e-324));
         assert_eq!(records[2].env_steps, u64::MAX);
+        // Numbers that a careless parser gets wrong in the last bit.
+        let mut stream = coact_core::Stream::new(5, coact_core::Purpose::Step, 0, 0);
+        for _ in 0..1000 {
+            let value = f64::from_bits(stream.next_u64());
+            if value.is_finite() {
+                let mut line = String::new();
+                record(1, &[("x", value)]).append_json(&mut line).unwrap();
+                let read = parse_metrics(line.as_bytes()).unwrap()[0].get("x").unwrap();
+                assert_eq!(read.to_bits(), value.to_bits(), "{line}");
+            }
+        }
     }
 
     #[test]
