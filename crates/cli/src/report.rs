@@ -106,7 +106,7 @@ pub fn html_report(runs: &[RunSummary]) -> Result<String> {
     headline(&mut out, runs);
     out.push_str("</header>\n");
     curves(&mut out, &groups);
-    pictures(&mut out, runs)?;
+    pictures(&mut out, &groups)?;
     if groups.iter().any(|g| g.runs.len() > 1) {
         group_table(&mut out, &groups);
     }
@@ -219,36 +219,44 @@ fn legend(out: &mut String, series: &[Series]) {
     out.push_str("</ul>");
 }
 
-fn pictures(out: &mut String, runs: &[RunSummary]) -> Result<()> {
-    if runs.iter().all(|r| r.pictures.is_empty()) {
+/// All pictures of a single run; of many, the first picture of the best run of each group.
+fn pictures(out: &mut String, groups: &[Group]) -> Result<()> {
+    let value = |r: &RunSummary| r.evaluation.as_ref().map_or(f64::NEG_INFINITY, |e| e.return_mean);
+    let mut chosen: Vec<(String, &Picture)> = Vec::new();
+    match groups {
+        [group] if group.runs.len() == 1 => {
+            chosen.extend(group.first().pictures.iter().map(|p| (p.caption.clone(), p)));
+        }
+        _ => {
+            for group in groups {
+                let shown = group.runs.iter().filter(|r| !r.pictures.is_empty());
+                // The first of equals: `max_by` would take the last.
+                if let Some(run) = shown.rev().max_by(|a, b| value(a).total_cmp(&value(b))) {
+                    let caption = format!("{}: {}", run.name, run.pictures[0].caption);
+                    chosen.push((caption, &run.pictures[0]));
+                }
+            }
+        }
+    }
+    if chosen.is_empty() {
         return Ok(());
     }
     out.push_str("<section><h2>The team at work</h2><div class=\"pictures\">");
-    for run in runs {
-        for picture in &run.pictures {
-            let kind = match picture.bytes.as_slice() {
-                [b'G', b'I', b'F', b'8', ..] => "gif",
-                [0x89, b'P', b'N', b'G', ..] => "png",
-                _ => {
-                    let text = format!(
-                        "picture {:?} of {} is neither GIF nor PNG; draw it again",
-                        picture.caption, run.name
-                    );
-                    return Err(Error::invalid(text));
-                }
-            };
-            let caption = match runs {
-                [_] => picture.caption.clone(),
-                _ => format!("{}: {}", run.name, picture.caption),
-            };
-            let caption = escape(&caption);
-            let data = base64(&picture.bytes);
-            let _ = write!(
-                out,
-                "<figure><img alt=\"{caption}\" src=\"data:image/{kind};base64,{data}\"><figcaption>{caption}\
-                 </figcaption></figure>"
-            );
-        }
+    for (caption, picture) in chosen {
+        let kind = match picture.bytes.as_slice() {
+            [b'G', b'I', b'F', b'8', ..] => "gif",
+            [0x89, b'P', b'N', b'G', ..] => "png",
+            _ => {
+                let text = format!("the picture {caption:?} is neither GIF nor PNG; draw it again");
+                return Err(Error::invalid(text));
+            }
+        };
+        let (caption, data) = (escape(&caption), base64(&picture.bytes));
+        let _ = write!(
+            out,
+            "<figure><img alt=\"{caption}\" src=\"data:image/{kind};base64,{data}\"><figcaption>{caption}\
+             </figcaption></figure>"
+        );
     }
     out.push_str("</div></section>\n");
     Ok(())

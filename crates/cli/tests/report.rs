@@ -150,6 +150,19 @@ fn seeds_of_one_setting_are_joined_and_settings_that_differ_are_lit() {
 }
 
 #[test]
+fn of_many_runs_the_best_of_each_group_is_pictured() {
+    let mut runs: Vec<RunSummary> = (0..3).map(|s| run("simple_spread", "vdn", s, "1", -26.0)).collect();
+    runs.push(run("simple_spread", "double_dqn", 7, "1", -26.0));
+    for run in &mut runs {
+        run.pictures = vec![picture(), picture()];
+    }
+    let page = html_report(&runs).unwrap();
+    assert_eq!(page.matches("<img ").count(), 2);
+    assert!(page.contains("vdn-seed2: greedy episode") && page.contains("double_dqn-seed7: greedy episode"));
+    assert_eq!(html_report(&runs[..1]).unwrap().matches("<img ").count(), 2, "one run shows all");
+}
+
+#[test]
 fn environments_have_their_own_charts() {
     let runs = [run("simple_spread", "vdn", 0, "1", -26.0), run("cartpole", "vdn", 0, "2", -26.0)];
     let page = html_report(&runs).unwrap();
