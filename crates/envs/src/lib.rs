@@ -20,7 +20,9 @@
 //! ```
 
 pub mod cartpole;
+mod columns;
 pub mod golden;
+pub mod lane_batch;
 pub mod matrix;
 pub mod particle;
 pub mod probe;
@@ -32,6 +34,7 @@ pub mod verify;
 pub mod wrappers;
 
 pub use coact_core::{BatchEnv, Error, MultiAgentEnv, Result};
+pub use lane_batch::LaneBatch;
 pub use registry::{EnvEntry, OptionInfo};
 pub use vectorized::Vectorized;
 

@@ -7,7 +7,7 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::scene::Scene;
 use coact_core::{ActionSpace, Actions, BatchEnv, EnvSpec, Error, MultiAgentEnv, Result, RewardKind, Stream};
 
-use crate::Vectorized;
+use crate::LaneBatch;
 use crate::real::Real;
 
 /// Actions of all agents over a number type.
@@ -175,7 +175,7 @@ impl<T: Rules> MultiAgentEnv for OneCopy<T> {
 /// # Errors
 /// No copies, or too many.
 pub fn batch<T: Rules>(rules: T, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
-    Ok(Box::new(Vectorized::new(n_envs, || Ok(OneCopy::new(rules.clone())))?))
+    Ok(Box::new(LaneBatch::new(rules, n_envs)?))
 }
 
 /// Refuses an action outside its space. The environment index of the error is 0.

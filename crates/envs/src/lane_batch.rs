@@ -1,0 +1,521 @@
+//! Many copies of [`Rules`], sixteen to a block: the fast form of an environment.
+//!
+//! The variables of a block are one [`Lanes`] a place, so a step is plain arithmetic on lanes, compiled for the
+//! widest vectors that the machine has. Each block goes from actions to observations before the next one is
+//! touched and stays in the nearest cache. Equal, bit for bit, to [`crate::Vectorized`] copies of
+//! [`crate::rules::OneCopy`].
+
+use coact_core::codec::{Reader, Writer};
+use coact_core::scene::Scene;
+use coact_core::{
+    ActionBatch, ActionSpace, BatchEnv, EnvSpec, Error, Purpose, Result, RewardKind, StepBatch, Stream,
+};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::columns::Columns;
+use crate::real::{LaneInt, LaneMask, Lanes, Real, WIDTH};
+use crate::rules::{ActionsOf, Outcome, Rules, bad_component};
+use crate::vectorized::{check_copies, check_limit};
+
+/// Numbers written per step above which a second thread is worth waking: about 0.2 ms of work.
+const PARALLEL_ABOVE: usize = 1 << 19;
+
+/// `E` copies of an environment given by [`Rules`].
+#[derive(Debug)]
+pub struct LaneBatch<T: Rules> {
+    rules: T,
+    n_envs: usize,
+    seed: u64,
+    /// Consecutive environments, each part a multiple of sixteen but the last.
+    parts: Vec<Part>,
+}
+
+/// Some blocks and the memory to step them: what one thread works on.
+#[derive(Debug, Clone)]
+struct Part {
+    first_env: usize,
+    n_envs: usize,
+    blocks: Vec<Block>,
+    work: Work,
+    /// Environment, agent and value of the first variable that is not finite.
+    fault: Option<(usize, usize, f32)>,
+}
+
+/// Sixteen copies.
+#[derive(Debug, Clone)]
+struct Block {
+    vars: Vec<Lanes>,
+    alive: Vec<LaneMask>,
+    elapsed: [u32; WIDTH],
+    episode: [u64; WIDTH],
+}
+
+/// Memory that a step uses and forgets.
+#[derive(Debug, Clone)]
+struct Work {
+    discrete: Vec<LaneInt>,
+    continuous: Vec<Lanes>,
+    reward: Vec<Lanes>,
+    terminated: Vec<LaneMask>,
+    scratch: Vec<Lanes>,
+    tile: Vec<Lanes>,
+    row: Vec<f32>,
+}
+
+/// What a step needs to know, the same for all parts.
+struct Call<'a, T: Rules> {
+    rules: &'a T,
+    seed: u64,
+    /// None for a reset.
+    actions: Option<&'a ActionBatch>,
+}
+
+impl<T: Rules> Clone for Call<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Rules> Copy for Call<'_, T> {}
+
+impl<T: Rules> LaneBatch<T> {
+    /// `n_envs` copies.
+    ///
+    /// # Errors
+    /// No copies, or too many.
+    pub fn new(rules: T, n_envs: usize) -> Result<Self> {
+        check_copies(n_envs)?;
+        let spec = rules.spec();
+        let n_agents = spec.n_agents();
+        let width = spec.groups.iter().map(|g| g.obs_width()).max().unwrap_or(0).max(rules.n_vars());
+        let block = Block {
+            vars: vec![Lanes::of(0.0); rules.n_vars()],
+            alive: vec![LaneMask([u32::MAX; WIDTH]); n_agents],
+            elapsed: [0; WIDTH],
+            episode: [0; WIDTH],
+        };
+        let work = Work {
+            discrete: vec![LaneInt([0; WIDTH]); n_agents],
+            continuous: vec![Lanes::of(0.0); spec.n_continuous()],
+            reward: vec![Lanes::of(0.0); n_agents],
+            terminated: vec![LaneMask([0; WIDTH]); n_agents],
+            scratch: vec![Lanes::of(0.0); rules.n_scratch()],
+            tile: vec![Lanes::of(0.0); width],
+            row: vec![0.0; rules.n_vars()],
+        };
+        let numbers = n_agents * (width + 4) + rules.n_vars();
+        let per_part = (PARALLEL_ABOVE / 2 / numbers).max(1).next_multiple_of(WIDTH);
+        let parts = (0..n_envs).step_by(per_part).map(|first_env| {
+            let n = per_part.min(n_envs - first_env);
+            let blocks = vec![block.clone(); n.div_ceil(WIDTH)];
+            Part { first_env, n_envs: n, blocks, work: work.clone(), fault: None }
+        });
+        let parts = parts.collect();
+        Ok(Self { rules, n_envs, seed: 0, parts })
+    }
+
+    /// Runs all parts, on several threads if there is more than one.
+    fn run(&mut self, actions: Option<&ActionBatch>, out: &mut StepBatch) -> Result<()> {
+        let call = Call { rules: &self.rules, seed: self.seed, actions };
+        let columns = Columns::of(self.rules.spec(), out);
+        run_parts(call, &mut self.parts, columns);
+        match self.parts.iter_mut().find_map(|part| part.fault.take()) {
+            Some((env, agent, value)) => Err(Error::NonFinite { what: "state", env, agent, value }),
+            None => Ok(()),
+        }
+    }
+
+    /// The block and the lane of a copy.
+    fn place(&self, env: usize) -> (&Block, usize) {
+        let per_part = self.parts[0].n_envs;
+        let part = &self.parts[env / per_part];
+        let at = env % per_part;
+        (&part.blocks[at / WIDTH], at % WIDTH)
+    }
+}
+
+fn run_parts<T: Rules>(call: Call<'_, T>, parts: &mut [Part], columns: Columns<'_>) {
+    match parts {
+        [] => {}
+        [part] => Arch::new().dispatch(Job { call, part, columns }),
+        _ => {
+            let (left, right) = parts.split_at_mut(parts.len() / 2);
+            let n_left = right[0].first_env - left[0].first_env;
+            let (left_columns, right_columns) = columns.split_at(call.rules.spec(), n_left);
+            rayon::join(|| run_parts(call, left, left_columns), || run_parts(call, right, right_columns));
+        }
+    }
+}
+
+/// One part of a step, to be compiled for each instruction set.
+struct Job<'a, 'b, T: Rules> {
+    call: Call<'a, T>,
+    part: &'a mut Part,
+    columns: Columns<'b>,
+}
+
+impl<T: Rules> WithSimd for Job<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _simd: S) {
+        match self.call.actions {
+            None => self.part.reset(self.call, &mut self.columns),
+            Some(actions) => self.part.step(self.call, actions, &mut self.columns),
+        }
+    }
+}
+
+impl Part {
+    /// Environments in block `b`.
+    #[inline(always)]
+    fn lanes_of(&self, b: usize) -> usize {
+        WIDTH.min(self.n_envs - b * WIDTH)
+    }
+
+    #[inline(always)]
+    fn reset<T: Rules>(&mut self, call: Call<'_, T>, out: &mut Columns<'_>) {
+        for b in 0..self.blocks.len() {
+            let lanes = self.lanes_of(b);
+            let block = &mut self.blocks[b];
+            block.episode = [0; WIDTH];
+            for lane in 0..WIDTH {
+                block.begin(call, self.first_env + b * WIDTH + lane, lane, &mut self.work.row);
+            }
+            self.work.reward.fill(Lanes::of(0.0));
+            self.work.terminated.fill(LaneMask([0; WIDTH]));
+            let env = b * WIDTH;
+            self.work.write_flags(call.rules, &block.alive, out, env, lanes);
+            out.truncated[env..env + lanes].fill(false);
+            out.is_first[env..env + lanes].fill(true);
+            self.work.write_view(call.rules, &block.vars, out, env, lanes);
+        }
+    }
+
+    #[inline(always)]
+    fn step<T: Rules>(&mut self, call: Call<'_, T>, actions: &ActionBatch, out: &mut Columns<'_>) {
+        let spec = call.rules.spec();
+        let limit = spec.episode_limit.unwrap_or(u32::MAX);
+        let common = spec.reward == RewardKind::Common;
+        for b in 0..self.blocks.len() {
+            let lanes = self.lanes_of(b);
+            let (block, work, env) = (&mut self.blocks[b], &mut self.work, b * WIDTH);
+            work.fetch(spec, actions, self.first_env + env, lanes);
+            let given = ActionsOf { discrete: &work.discrete, continuous: &work.continuous };
+            let outcome = Outcome { reward: &mut work.reward, terminated: &mut work.terminated };
+            call.rules.advance::<Lanes>(&mut block.vars, &block.alive, given, outcome, &mut work.scratch);
+            if !finite(&block.vars) && self.fault.is_none() {
+                self.fault = block.fault(call.rules, self.first_env + env, lanes);
+            }
+            let mut acting = LaneMask([0; WIDTH]);
+            for (agent, alive) in block.alive.iter_mut().enumerate() {
+                let ended = Lanes::and(work.terminated[agent], *alive);
+                if !common {
+                    work.reward[agent] = Lanes::select(*alive, work.reward[agent], Lanes::of(0.0));
+                }
+                work.terminated[agent] = ended;
+                *alive = without(*alive, ended);
+                acting = Lanes::or(acting, *alive);
+            }
+            let (mut ended, mut any) = ([0; WIDTH], 0);
+            let mut truncated = [0; WIDTH];
+            for lane in 0..WIDTH {
+                block.elapsed[lane] += 1;
+                let over = if block.elapsed[lane] >= limit { u32::MAX } else { 0 };
+                truncated[lane] = over & acting.0[lane];
+                ended[lane] = truncated[lane] | !acting.0[lane];
+                any |= ended[lane];
+            }
+            if any != 0 {
+                work.write_last(call.rules, block, out, env, (lanes, &ended));
+                for lane in (0..WIDTH).filter(|lane| ended[*lane] != 0) {
+                    block.episode[lane] += 1;
+                    block.begin(call, self.first_env + env + lane, lane, &mut work.row);
+                }
+            }
+            work.write_flags(call.rules, &block.alive, out, env, lanes);
+            write_bools(&mut out.truncated[env..env + lanes], &truncated);
+            write_bools(&mut out.is_first[env..env + lanes], &ended);
+            work.write_view(call.rules, &block.vars, out, env, lanes);
+        }
+    }
+}
+
+impl Block {
+    /// Starts the current episode of one lane.
+    #[inline(never)]
+    fn begin<T: Rules>(&mut self, call: Call<'_, T>, env: usize, lane: usize, row: &mut [f32]) {
+        let mut rng = Stream::new(call.seed, Purpose::Reset, env as u32, self.episode[lane]);
+        call.rules.begin(&mut rng, row);
+        for (var, value) in self.vars.iter_mut().zip(row) {
+            var.0[lane] = *value;
+        }
+        self.alive.iter_mut().for_each(|alive| alive.0[lane] = u32::MAX);
+        self.elapsed[lane] = 0;
+    }
+
+    /// Names the first variable that is not finite.
+    #[cold]
+    fn fault<T: Rules>(&self, rules: &T, first_env: usize, lanes: usize) -> Option<(usize, usize, f32)> {
+        let find = |lane: usize| {
+            let var = self.vars.iter().position(|v| !v.0[lane].is_finite())?;
+            Some((first_env + lane, rules.owner(var), self.vars[var].0[lane]))
+        };
+        (0..lanes).find_map(find)
+    }
+}
+
+impl Work {
+    /// Gathers the actions of sixteen environments from `env` on.
+    #[inline(always)]
+    fn fetch(&mut self, spec: &EnvSpec, actions: &ActionBatch, env: usize, lanes: usize) {
+        let (mut agent, mut at) = (0, 0);
+        for (g, group) in spec.groups.iter().enumerate() {
+            let n = group.n_agents;
+            if let ActionSpace::Discrete { .. } = group.action {
+                gather(&actions.discrete[g][env * n..(env + lanes) * n], n, lanes, |a, lane, value| {
+                    self.discrete[agent + a].0[lane] = value;
+                });
+            }
+            let width = n * group.action.n_continuous();
+            if width > 0 {
+                let rows = &actions.continuous[g][env * width..(env + lanes) * width];
+                gather(rows, width, lanes, |k, lane, value| self.continuous[at + k].0[lane] = value);
+            }
+            agent += n;
+            at += width;
+        }
+    }
+
+    /// Rewards, ends and who acts.
+    #[inline(always)]
+    fn write_flags<T: Rules>(
+        &self,
+        rules: &T,
+        alive: &[LaneMask],
+        out: &mut Columns<'_>,
+        env: usize,
+        lanes: usize,
+    ) {
+        let mut agent = 0;
+        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
+            let n = group.n_agents;
+            let rows = env * n..(env + lanes) * n;
+            let (reward, terminated) =
+                (&mut column.reward[rows.clone()], &mut column.terminated[rows.clone()]);
+            let acting = &mut column.alive[rows];
+            for a in 0..n {
+                scatter(reward, n, a, |lane| self.reward[agent + a].0[lane]);
+                scatter(terminated, n, a, |lane| self.terminated[agent + a].0[lane] != 0);
+                scatter(acting, n, a, |lane| alive[agent + a].0[lane] != 0);
+            }
+            agent += n;
+        }
+    }
+
+    /// Observations of all agents, and the state.
+    #[inline(always)]
+    fn write_view<T: Rules>(
+        &mut self,
+        rules: &T,
+        vars: &[Lanes],
+        out: &mut Columns<'_>,
+        env: usize,
+        lanes: usize,
+    ) {
+        let mut agent = 0;
+        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
+            let (n, d) = (group.n_agents, group.obs_width());
+            let rows = &mut column.obs[env * n * d..(env + lanes) * n * d];
+            for a in 0..n {
+                rules.observe::<Lanes>(vars, agent + a, &mut self.tile[..d]);
+                transpose(&self.tile[..d], &mut rows[a * d..], n * d);
+            }
+            agent += n;
+        }
+        let s = rules.n_vars();
+        transpose(vars, &mut out.state[env * s..(env + lanes) * s], s);
+    }
+
+    /// The last view of the lanes that ended.
+    #[inline(always)]
+    fn write_last<T: Rules>(
+        &mut self,
+        rules: &T,
+        block: &Block,
+        out: &mut Columns<'_>,
+        env: usize,
+        (lanes, ended): (usize, &[u32; WIDTH]),
+    ) {
+        let over = |lane: &usize| ended[*lane] != 0;
+        let mut agent = 0;
+        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
+            let (n, d) = (group.n_agents, group.obs_width());
+            for a in 0..n {
+                rules.observe::<Lanes>(&block.vars, agent + a, &mut self.tile[..d]);
+                for lane in (0..lanes).filter(over) {
+                    let row = &mut column.final_obs[((env + lane) * n + a) * d..][..d];
+                    row.iter_mut().zip(&self.tile).for_each(|(x, t)| *x = t.0[lane]);
+                }
+            }
+            agent += n;
+        }
+        let s = rules.n_vars();
+        for lane in (0..lanes).filter(over) {
+            let row = &mut out.final_state[(env + lane) * s..][..s];
+            row.iter_mut().zip(&block.vars).for_each(|(x, v)| *x = v.0[lane]);
+        }
+    }
+}
+
+/// `a` where `b` does not hold.
+#[inline(always)]
+fn without(a: LaneMask, b: LaneMask) -> LaneMask {
+    let mut out = [0; WIDTH];
+    for lane in 0..WIDTH {
+        out[lane] = a.0[lane] & !b.0[lane];
+    }
+    LaneMask(out)
+}
+
+/// Whether all variables of all lanes are finite.
+#[inline(always)]
+fn finite(vars: &[Lanes]) -> bool {
+    // x * 0 is 0 for finite x and NaN for all others, and NaN stays.
+    let sum = vars.iter().fold(Lanes::of(0.0), |sum, v| sum + *v * Lanes::of(0.0));
+    let mut bad = 0;
+    for lane in 0..WIDTH {
+        bad |= u32::from(sum.0[lane].is_nan());
+    }
+    bad == 0
+}
+
+/// Hands rows `[lanes, width]` to `put`.
+#[inline(always)]
+fn gather<V: Copy>(rows: &[V], width: usize, lanes: usize, mut put: impl FnMut(usize, usize, V)) {
+    for lane in 0..lanes {
+        for k in 0..width {
+            put(k, lane, rows[lane * width + k]);
+        }
+    }
+}
+
+/// Writes one value a lane into column `a` of rows `[lanes, n]`.
+#[inline(always)]
+fn scatter<V>(rows: &mut [V], n: usize, a: usize, value: impl Fn(usize) -> V) {
+    if n == 1 && rows.len() == WIDTH {
+        for lane in 0..WIDTH {
+            rows[lane] = value(lane);
+        }
+        return;
+    }
+    for (lane, row) in rows.chunks_exact_mut(n).enumerate() {
+        row[a] = value(lane);
+    }
+}
+
+/// Writes truth values as bools.
+#[inline(always)]
+fn write_bools(out: &mut [bool], from: &[u32; WIDTH]) {
+    scatter(out, 1, 0, |lane| from[lane] != 0);
+}
+
+/// Writes a tile (one entry a column) as rows that lie `stride` apart, as many as fit.
+#[inline(always)]
+fn transpose(tile: &[Lanes], out: &mut [f32], stride: usize) {
+    for (lane, row) in out.chunks_mut(stride).enumerate() {
+        for (x, t) in row.iter_mut().zip(tile) {
+            *x = t.0[lane];
+        }
+    }
+}
+
+/// Refuses an action outside its space.
+fn check_actions(spec: &EnvSpec, actions: &ActionBatch) -> Result<()> {
+    let mut first = 0;
+    for (g, group) in spec.groups.iter().enumerate() {
+        let n = group.n_agents;
+        match group.action {
+            ActionSpace::Discrete { n: n_actions } => {
+                let top = actions.discrete[g].iter().fold(0, |top: u32, a| top.max(*a));
+                if top as usize >= n_actions {
+                    let bad = |a: &u32| *a as usize >= n_actions;
+                    let row = actions.discrete[g].iter().position(bad).unwrap_or(0);
+                    let (env, agent) = (row / n, first + row % n);
+                    let action = actions.discrete[g][row];
+                    return Err(Error::BadAction { env, agent, action, n_actions });
+                }
+            }
+            ActionSpace::Continuous { width, low, high } => {
+                let bad = |v: &f32| !(low..=high).contains(v);
+                if let Some(at) = actions.continuous[g].iter().position(bad) {
+                    let (env, agent) = (at / (n * width), first + at / width % n);
+                    return Err(bad_component(env, agent, actions.continuous[g][at], low, high));
+                }
+            }
+        }
+        first += n;
+    }
+    Ok(())
+}
+
+impl<T: Rules> BatchEnv for LaneBatch<T> {
+    fn spec(&self) -> &EnvSpec {
+        self.rules.spec()
+    }
+
+    fn n_envs(&self) -> usize {
+        self.n_envs
+    }
+
+    fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
+        self.seed = seed;
+        self.run(None, out)
+    }
+
+    fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
+        check_actions(self.rules.spec(), actions)?;
+        self.run(Some(actions), out)
+    }
+
+    fn limit_episodes(&mut self, max_steps: u32) -> Result<()> {
+        self.rules.set_limit(check_limit(self.rules.spec(), max_steps)?);
+        Ok(())
+    }
+
+    fn scene(&self, env: usize) -> Scene {
+        let (block, lane) = self.place(env);
+        let vars: Vec<f32> = block.vars.iter().map(|v| v.0[lane]).collect();
+        let alive: Vec<bool> = block.alive.iter().map(|a| a.0[lane] != 0).collect();
+        self.rules.scene(&vars, &alive, block.elapsed[lane])
+    }
+
+    fn save(&self, out: &mut Writer) {
+        out.u64(self.seed);
+        out.u64(self.n_envs as u64);
+        for block in self.parts.iter().flat_map(|part| &part.blocks) {
+            block.vars.iter().for_each(|v| out.f32s(&v.0));
+            block.alive.iter().for_each(|a| out.u32s(&a.0));
+            out.u32s(&block.elapsed);
+            out.u64s(&block.episode);
+        }
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
+        self.seed = from.u64()?;
+        let n = from.u64()?;
+        if n != self.n_envs as u64 {
+            return Err(from.error(format!("it holds {n} environments, this batch has {}", self.n_envs)));
+        }
+        for block in self.parts.iter_mut().flat_map(|part| &mut part.blocks) {
+            block.vars.iter_mut().try_for_each(|v| from.f32s(&mut v.0))?;
+            block.alive.iter_mut().try_for_each(|a| from.u32s(&mut a.0))?;
+            if block.alive.iter().flat_map(|a| a.0).any(|word| word != 0 && word != u32::MAX) {
+                return Err(from.error("a truth value is neither true nor false"));
+            }
+            from.u32s(&mut block.elapsed)?;
+            from.u64s(&mut block.episode)?;
+        }
+        Ok(())
+    }
+}
