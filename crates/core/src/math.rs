@@ -7,10 +7,19 @@
 // Constants are written as they were derived; shortened ones would only be harder to compare.
 #![allow(clippy::excessive_precision)]
 
+/// 1.5 * 2^23: added to a number below 2^22 it rounds it to an integer, which then stands in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
+/// The integer in the low bits of `k + MAGIC`. A cast would saturate, which no vector instruction does.
+#[inline(always)]
+fn low_bits(shifted: f32) -> i32 {
+    shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32
+}
+
 /// 2^k for integer `k` in -126..=127 by building the exponent.
 #[inline(always)]
 fn pow2_f32(k: i32) -> f32 {
-    f32::from_bits(((k + 127) as u32) << 23)
+    f32::from_bits((k.wrapping_add(127) as u32) << 23)
 }
 
 /// e^x in f32, within 2 units in the last place on [-87, 88]; clamps outside. Branch-free.
@@ -18,9 +27,8 @@ fn pow2_f32(k: i32) -> f32 {
 pub fn exp_f32(x: f32) -> f32 {
     let x = if x > 88.0 { 88.0 } else { x };
     let x = if x < -87.0 { -87.0 } else { x };
-    // Round to nearest by adding and subtracting 1.5 * 2^23.
-    let magic = 12_582_912.0_f32;
-    let k = (x * std::f32::consts::LOG2_E + magic) - magic;
+    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+    let k = shifted - MAGIC;
     let r = (x - k * 0.693_359_375) - k * -2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_199_9e-3;
@@ -29,7 +37,7 @@ pub fn exp_f32(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5.000_000_1e-1;
     let y = p * (r * r) + r + 1.0;
-    y * pow2_f32(k as i32)
+    y * pow2_f32(low_bits(shifted))
 }
 
 /// ln(x) in f32 for normal positive `x`, within 2 units in the last place. Branch-free.
@@ -56,16 +64,23 @@ pub fn ln_f32(x: f32) -> f32 {
     f + y + e * 0.693_359_375
 }
 
-/// sin(x) and cos(x) in f32 for |x| <= 8192, within 2 units in the last place near zero. Branch-free.
+/// sin(x) and cos(x) in f32 for |x| <= pi/4, the same bits as [`sin_cos_f32`]. Branch-free.
 #[inline(always)]
-pub fn sin_cos_f32(x: f32) -> (f32, f32) {
-    let magic = 12_582_912.0_f32;
-    let q = (x * std::f32::consts::FRAC_2_PI + magic) - magic;
-    let r = ((x - q * 1.570_312_5) - q * 4.837_512_969_970_703e-4) - q * 7.549_789_948_768_648e-8;
+pub fn sin_cos_small_f32(r: f32) -> (f32, f32) {
     let z = r * r;
     let s = ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1) * z * r + r;
     let c = ((2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2) * z * z - 0.5 * z + 1.0;
-    let quadrant = q as i32 & 3;
+    (s, c)
+}
+
+/// sin(x) and cos(x) in f32 for |x| <= 8192, within 2 units in the last place near zero. Branch-free.
+#[inline(always)]
+pub fn sin_cos_f32(x: f32) -> (f32, f32) {
+    let shifted = x * std::f32::consts::FRAC_2_PI + MAGIC;
+    let q = shifted - MAGIC;
+    let r = ((x - q * 1.570_312_5) - q * 4.837_512_969_970_703e-4) - q * 7.549_789_948_768_648e-8;
+    let (s, c) = sin_cos_small_f32(r);
+    let quadrant = low_bits(shifted) & 3;
     let (a, b) = if quadrant & 1 == 1 { (c, s) } else { (s, c) };
     let sin = if quadrant & 2 == 2 { -a } else { a };
     let cos = if (quadrant + 1) & 2 == 2 { -b } else { b };
@@ -125,6 +140,9 @@ mod tests {
             assert!((f64::from(ln_f32(y)) - exact).abs() < 2.5e-7 * exact.abs().max(1e-1), "ln({y})");
             let (s, c) = sin_cos_f32(x);
             assert!((f64::from(s) - f64::from(x).sin()).abs() < 2e-7, "sin({x})");
+            if x.abs() <= std::f32::consts::FRAC_PI_4 {
+                assert_eq!(sin_cos_small_f32(x), (s, c), "small {x}");
+            }
             assert!((f64::from(c) - f64::from(x).cos()).abs() < 2e-7, "cos({x})");
         }
         assert_eq!(exp_f32(0.0), 1.0);
