@@ -5,6 +5,9 @@
 //! touched and stays in the nearest cache. Equal, bit for bit, to [`crate::Vectorized`] copies of
 //! [`crate::rules::OneCopy`].
 
+// Loops over one index of several arrays are what the vectorizer sees through best.
+#![allow(clippy::needless_range_loop)]
+
 use coact_core::codec::{Reader, Writer};
 use coact_core::scene::Scene;
 use coact_core::{

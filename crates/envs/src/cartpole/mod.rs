@@ -158,19 +158,29 @@ impl CartPole {
     /// Force of the springs on cart `agent`; `vars` hold the moment before the step.
     #[inline(always)]
     fn spring<R: Real>(&self, vars: &[R], agent: usize) -> R {
-        let (k, c) = (R::of(self.stiffness), R::of(self.damping));
-        let pull = |other: usize| {
-            k * (vars[4 * other] - vars[4 * agent]) + c * (vars[4 * other + 1] - vars[4 * agent + 1])
-        };
         let mut force = R::of(0.0);
         if agent > 0 {
-            force = force + pull(agent - 1);
+            force = force + self.pull(vars, agent, agent - 1);
         }
         if 4 * (agent + 1) < vars.len() {
-            force = force + pull(agent + 1);
+            force = force + self.pull(vars, agent, agent + 1);
         }
         force
     }
+
+    /// Force towards cart `other`.
+    #[inline(always)]
+    fn pull<R: Real>(&self, vars: &[R], agent: usize, other: usize) -> R {
+        let stretch = vars[4 * other] - vars[4 * agent];
+        let stretching = vars[4 * other + 1] - vars[4 * agent + 1];
+        R::of(self.stiffness) * stretch + R::of(self.damping) * stretching
+    }
+}
+
+/// 10 N to the right for action 1, to the left for action 0.
+#[inline(always)]
+fn push<R: Real>(action: R::Int) -> R {
+    R::select(R::is(action, 1), R::of(10.0), R::of(-10.0))
 }
 
 impl Rules for CartPole {
@@ -203,10 +213,10 @@ impl Rules for CartPole {
         outcome: Outcome<'_, R>,
         scratch: &mut [R],
     ) {
-        let push = |action: R::Int| R::select(R::is(action, 1), R::of(10.0), R::of(-10.0));
         if self.coupling == Coupling::None {
             for (agent, now) in vars.chunks_exact_mut(4).enumerate() {
-                let next = self.physics.step([now[0], now[1], now[2], now[3]], push(actions.discrete[agent]));
+                let next =
+                    self.physics.step([now[0], now[1], now[2], now[3]], push::<R>(actions.discrete[agent]));
                 outcome.reward[agent] = R::select(alive[agent], R::of(1.0), R::of(0.0));
                 outcome.terminated[agent] = R::and(alive[agent], CartPolePhysics::fallen(next));
                 for (v, n) in now.iter_mut().zip(next) {
@@ -216,7 +226,7 @@ impl Rules for CartPole {
             return;
         }
         for (agent, force) in scratch.iter_mut().enumerate() {
-            *force = push(actions.discrete[agent]) + self.spring(vars, agent);
+            *force = push::<R>(actions.discrete[agent]) + self.spring(vars, agent);
         }
         let mut any = R::mask_of(false);
         for (now, force) in vars.chunks_exact_mut(4).zip(scratch) {

@@ -5,7 +5,7 @@
 //! force, and speed is clipped. One deviation: two entities at exactly the same place push each other not at
 //! all, where the reference divides zero by zero.
 
-use crate::real::Real;
+use crate::real::{Formula, Real};
 
 /// Length of a step in seconds.
 const DT: f64 = 0.1;
@@ -113,7 +113,7 @@ impl World {
     pub fn step<R: Real>(&self, vars: &mut [R], force: &mut [R]) {
         for pair in &self.pairs {
             let (a, b) = (self.entity(vars, pair.a), self.entity(vars, pair.b));
-            let push = contact([a[0] - b[0], a[1] - b[1]], pair.reach);
+            let push = R::each(&Contact { reach: pair.reach }, offset(a, b));
             for axis in 0..2 {
                 if self.agents[pair.a].movable {
                     force[2 * pair.a + axis] = force[2 * pair.a + axis] + push[axis];
@@ -131,29 +131,41 @@ impl World {
             let vy = now[3] * R::of(1.0 - DAMPING) + force[2 * agent + 1] * R::of(DT);
             [now[2], now[3]] = match body.max_speed {
                 None => [vx, vy],
-                Some(top) => clip_speed([vx, vy], top),
+                Some(top) => R::each(&SpeedLimit { top }, [vx, vy]),
             };
         }
     }
 }
 
-/// Force on the first of two bodies `delta` apart that touch at distance `reach`.
-#[inline(always)]
-fn contact<R: Real>(delta: [R; 2], reach: f64) -> [R; 2] {
-    let dist = length(delta);
-    let depth = (R::of(reach) - dist) * R::of(1.0 / CONTACT_MARGIN);
-    let penetration = depth.softplus() * R::of(CONTACT_MARGIN);
-    let scale = R::of(CONTACT_FORCE) * penetration / dist.max(R::of(1e-30));
-    [delta[0] * scale, delta[1] * scale]
+/// Force on the first of two bodies that touch at distance `reach`, from the offset of the first to the second.
+struct Contact {
+    reach: f64,
 }
 
-/// The velocity, shortened to `top` where it is longer.
-#[inline(always)]
-fn clip_speed<R: Real>(v: [R; 2], top: f64) -> [R; 2] {
-    let speed = length(v);
-    let over = R::of(top).less(speed);
-    let scale = R::of(top) / speed;
-    [R::select(over, v[0] * scale, v[0]), R::select(over, v[1] * scale, v[1])]
+impl Formula<2, 2> for Contact {
+    #[inline(always)]
+    fn of<R: Real>(&self, delta: [R; 2]) -> [R; 2] {
+        let dist = length(delta);
+        let depth = (R::of(self.reach) - dist) * R::of(1.0 / CONTACT_MARGIN);
+        let penetration = depth.softplus() * R::of(CONTACT_MARGIN);
+        let scale = R::of(CONTACT_FORCE) * penetration / dist.max(R::of(1e-30));
+        [delta[0] * scale, delta[1] * scale]
+    }
+}
+
+/// A velocity, shortened to `top` where it is longer.
+struct SpeedLimit {
+    top: f64,
+}
+
+impl Formula<2, 2> for SpeedLimit {
+    #[inline(always)]
+    fn of<R: Real>(&self, v: [R; 2]) -> [R; 2] {
+        let speed = length(v);
+        let over = R::of(self.top).less(speed);
+        let scale = R::of(self.top) / speed;
+        [R::select(over, v[0] * scale, v[0]), R::select(over, v[1] * scale, v[1])]
+    }
 }
 
 /// Length of a vector.
