@@ -28,14 +28,19 @@ impl WithAgentIndex {
         let specs = self.inner.spec().groups.iter().zip(&self.spec.groups);
         for ((narrow, wide), (to, from)) in specs.zip(out.groups.iter_mut().zip(&self.view.groups)) {
             let (d, w) = (narrow.obs_width(), wide.obs_width());
-            for (from, to) in [(&from.obs, &mut to.obs), (&from.final_obs, &mut to.final_obs)] {
-                widen(from, d, to, w);
-                for (row, obs) in to.chunks_exact_mut(w).enumerate() {
-                    obs[d..].fill(0.0);
-                    obs[d + row % narrow.n_agents] = 1.0;
-                }
-            }
+            let (ended, n) = (&self.view.is_first, narrow.n_agents);
+            append(&from.obs, d, &mut to.obs, w, n, |_| true);
+            append(&from.final_obs, d, &mut to.final_obs, w, n, |row| ended[row / n]);
         }
+    }
+}
+
+/// Widens rows and marks the index behind each, where `keep` says so.
+fn append(from: &[f32], d: usize, to: &mut [f32], w: usize, n_agents: usize, keep: impl Fn(usize) -> bool) {
+    widen(from, d, to, w, &keep);
+    for (row, obs) in to.chunks_exact_mut(w).enumerate().filter(|(row, _)| keep(*row)) {
+        obs[d..].fill(0.0);
+        obs[d + row % n_agents] = 1.0;
     }
 }
 

@@ -38,19 +38,15 @@ impl WithLastAction {
         for (g, narrow) in self.inner.spec().groups.iter().enumerate() {
             let (d, w, a) = (narrow.obs_width(), self.spec.groups[g].obs_width(), narrow.n_agents);
             let (from, to) = (&self.view.groups[g], &mut out.groups[g]);
-            widen(&from.obs, d, &mut to.obs, w);
-            widen(&from.final_obs, d, &mut to.final_obs, w);
+            let ended = &self.view.is_first;
+            widen(&from.obs, d, &mut to.obs, w, |_| true);
+            widen(&from.final_obs, d, &mut to.final_obs, w, |row| ended[row / a]);
             for row in 0..self.view.n_envs * a {
                 let first = self.view.is_first[row / a];
                 // Where an episode ended, the action belongs to its last observation, not to the next first one.
-                let (behind, other) = match first {
-                    true => (&mut to.final_obs, &mut to.obs),
-                    false => (&mut to.obs, &mut to.final_obs),
-                };
-                let tail = &mut behind[row * w + d..(row + 1) * w];
-                if first {
-                    other[row * w + d..(row + 1) * w].fill(0.0);
-                }
+                let place = row * w + d..(row + 1) * w;
+                to.obs[place.clone()].fill(0.0);
+                let tail = if first { &mut to.final_obs[place] } else { &mut to.obs[place] };
                 tail.fill(0.0);
                 let Some(actions) = actions.filter(|_| self.acted[g][row]) else { continue };
                 match narrow.action {

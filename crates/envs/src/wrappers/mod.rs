@@ -132,15 +132,16 @@ fn forget_raw(out: &mut StepBatch) {
     out.groups.iter_mut().for_each(|g| g.raw_reward.clear());
 }
 
-/// Copies every column but observations from the inner batch.
+/// Copies every column but observations from the inner batch. Columns of last moments are copied where an episode
+/// ended; other rows stay as they were.
 fn copy_all_but_obs(inner: &StepBatch, out: &mut StepBatch) {
     out.state.copy_from_slice(&inner.state);
-    out.final_state.copy_from_slice(&inner.final_state);
     out.truncated.copy_from_slice(&inner.truncated);
     out.is_first.copy_from_slice(&inner.is_first);
+    copy_ended(&inner.is_first, &inner.final_state, &mut out.final_state);
     for (to, from) in out.groups.iter_mut().zip(&inner.groups) {
         to.mask.copy_from_slice(&from.mask);
-        to.final_mask.copy_from_slice(&from.final_mask);
+        copy_ended(&inner.is_first, &from.final_mask, &mut to.final_mask);
         to.reward.copy_from_slice(&from.reward);
         to.raw_reward.clear();
         to.raw_reward.extend_from_slice(&from.raw_reward);
@@ -149,9 +150,19 @@ fn copy_all_but_obs(inner: &StepBatch, out: &mut StepBatch) {
     }
 }
 
-/// Copies rows of `width` numbers into the front of wider rows.
-fn widen(from: &[f32], width: usize, to: &mut [f32], wide: usize) {
-    for (narrow, row) in from.chunks_exact(width).zip(to.chunks_exact_mut(wide)) {
+/// Copies the share of each environment whose episode ended.
+fn copy_ended<V: Copy>(ended: &[bool], from: &[V], to: &mut [V]) {
+    let share = from.len() / ended.len();
+    for env in (0..ended.len()).filter(|env| ended[*env]) {
+        let rows = env * share..(env + 1) * share;
+        to[rows.clone()].copy_from_slice(&from[rows]);
+    }
+}
+
+/// Copies rows of `width` numbers into the front of wider rows, where `keep` says so.
+fn widen(from: &[f32], width: usize, to: &mut [f32], wide: usize, keep: impl Fn(usize) -> bool) {
+    let rows = from.chunks_exact(width).zip(to.chunks_exact_mut(wide)).enumerate();
+    for (_, (narrow, row)) in rows.filter(|(i, _)| keep(*i)) {
         row[..width].copy_from_slice(narrow);
     }
 }
