@@ -1,6 +1,6 @@
 //! Environment steps a second on one core, observations written, actions fixed in advance.
 //!
-//! `cargo run --release -p coact-envs --example step_rate [SECONDS_EACH]`
+//! `cargo run --release -p coact-envs --example step_rate [SECONDS_EACH] [NAME]`
 
 #![allow(clippy::print_stdout)]
 
@@ -52,8 +52,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("simple", json!({}), 256),
         ("climbing", json!({}), 256),
     ];
+    let only = std::env::args().nth(2);
     println!("{:24} {:>6} {:>14} {:>14}  options", "environment", "E", "best M/s", "median M/s");
     for (name, options, n_envs) in cases {
+        if only.as_deref().is_some_and(|o| o != name) {
+            continue;
+        }
         let mut env = coact_envs::find(name)?.build(&options, n_envs)?;
         let (best, median) = rate(&mut *env, seconds)?;
         println!("{name:24} {n_envs:6} {:14.1} {:14.1}  {options}", best / 1e6, median / 1e6);

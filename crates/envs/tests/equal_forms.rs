@@ -1,0 +1,146 @@
+//! The batched form of an environment equals single copies of it, bit for bit: over many steps, resets, time
+//! limits and contacts, for any number of copies, on one thread or several.
+
+#![allow(clippy::unwrap_used)]
+
+use coact_core::{ActionBatch, BatchEnv, StepBatch};
+use coact_envs::cartpole::{CartPole, CartPoleOptions, Coupling};
+use coact_envs::golden::random_actions;
+use coact_envs::particle::adversary::{Adversary, AdversaryOptions};
+use coact_envs::particle::simple::{Simple, SimpleOptions};
+use coact_envs::particle::speaker_listener::{SpeakerListener, SpeakerListenerOptions};
+use coact_envs::particle::spread::{Spread, SpreadOptions};
+use coact_envs::particle::tag::{Tag, TagOptions};
+use coact_envs::rules::{OneCopy, Rules};
+use coact_envs::{LaneBatch, Vectorized};
+
+/// Steps both forms and compares everything that they write. Returns how many episodes ended.
+fn compare<T: Rules>(rules: T, n_envs: usize, n_steps: u64) -> usize {
+    let mut lanes = LaneBatch::new(rules.clone(), n_envs).unwrap();
+    let mut copies = Vectorized::new(n_envs, || Ok(OneCopy::new(rules.clone()))).unwrap();
+    let mut of_lanes = StepBatch::new(lanes.spec(), n_envs);
+    let mut of_copies = of_lanes.clone();
+    let mut actions = ActionBatch::new(lanes.spec(), n_envs);
+    lanes.reset(11, &mut of_lanes).unwrap();
+    copies.reset(11, &mut of_copies).unwrap();
+    let name = &rules.spec().name;
+    assert!(of_lanes == of_copies, "{name}, {n_envs} copies: reset");
+    let mut ended = 0;
+    for t in 0..n_steps {
+        random_actions(&lanes, &of_lanes, 5, t, &mut actions);
+        lanes.step(&actions, &mut of_lanes).unwrap();
+        copies.step(&actions, &mut of_copies).unwrap();
+        assert!(of_lanes == of_copies, "{name}, {n_envs} copies: step {t}");
+        ended += of_lanes.is_first.iter().filter(|f| **f).count();
+    }
+    ended
+}
+
+fn cart(n_agents: usize, coupling: Coupling, max_steps: u32) -> CartPole {
+    CartPole::new(&CartPoleOptions { n_agents, coupling, max_steps, ..Default::default() }).unwrap()
+}
+
+#[test]
+fn carts_are_equal() {
+    assert!(compare(cart(1, Coupling::None, 500), 16, 3000) > 1000);
+    assert!(compare(cart(2, Coupling::None, 500), 37, 1000) > 500);
+    // A limit that some poles outlive and others do not.
+    assert!(compare(cart(3, Coupling::None, 20), 5, 1000) > 200);
+    assert!(compare(cart(4, Coupling::Spring, 500), 19, 1000) > 500);
+}
+
+#[test]
+fn particles_are_equal() {
+    for n_agents in [1, 3, 5] {
+        let options = SpreadOptions { n_agents, ..Default::default() };
+        assert!(compare(Spread::new(&options).unwrap(), 21, 1000) == 21 * 40);
+    }
+    // Long episodes in a crowd: many contacts.
+    let crowd = SpreadOptions { n_agents: 6, max_cycles: 400, ..Default::default() };
+    compare(Spread::new(&crowd).unwrap(), 3, 1200);
+    compare(Tag::new(&TagOptions { n_agents: 2, max_cycles: 60, ..Default::default() }).unwrap(), 18, 600);
+    compare(Adversary::new(&AdversaryOptions::default()).unwrap(), 17, 200);
+    for continuous in [false, true] {
+        compare(Simple::new(&SimpleOptions { continuous, ..Default::default() }).unwrap(), 2, 200);
+        let options = SpeakerListenerOptions { continuous, ..Default::default() };
+        compare(SpeakerListener::new(&options).unwrap(), 33, 200);
+    }
+}
+
+#[test]
+fn threads_do_not_show() {
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    let run = || {
+        let mut env = LaneBatch::new(cart(1, Coupling::None, 500), 60_000).unwrap();
+        let mut step = StepBatch::new(env.spec(), 60_000);
+        let mut actions = ActionBatch::new(env.spec(), 60_000);
+        env.reset(3, &mut step).unwrap();
+        for t in 0..40 {
+            random_actions(&env, &step, 5, t, &mut actions);
+            env.step(&actions, &mut step).unwrap();
+        }
+        step
+    };
+    let one = pool(1).install(run);
+    assert!(one == pool(2).install(run));
+    assert!(one.is_first.contains(&true), "no episode ended in the last step");
+}
+
+#[test]
+fn without_stiffness_springs_change_nothing() {
+    let spring =
+        CartPoleOptions { coupling: Coupling::Spring, stiffness: 0.0, damping: 0.0, ..Default::default() };
+    let mut coupled = LaneBatch::new(CartPole::new(&spring).unwrap(), 64).unwrap();
+    let mut free = LaneBatch::new(cart(2, Coupling::None, 500), 64).unwrap();
+    let (mut a, mut b) = (StepBatch::new(coupled.spec(), 64), StepBatch::new(free.spec(), 64));
+    let mut actions = ActionBatch::new(free.spec(), 64);
+    coupled.reset(1, &mut a).unwrap();
+    free.reset(1, &mut b).unwrap();
+    let mut whole = [true; 64];
+    let mut compared = 0;
+    for t in 0..60 {
+        random_actions(&free, &b, 5, t, &mut actions);
+        coupled.step(&actions, &mut a).unwrap();
+        free.step(&actions, &mut b).unwrap();
+        for env in 0..64 {
+            // Equal until the first pole falls, and in that step the last observations are the same.
+            let fell = b.groups[0].terminated[2 * env..2 * env + 2].contains(&true);
+            if whole[env] && !fell {
+                assert_eq!(a.groups[0].obs[8 * env..8 * env + 8], b.groups[0].obs[8 * env..8 * env + 8]);
+                compared += 1;
+            }
+            if whole[env] && fell {
+                assert!(a.is_first[env], "the coupled episode goes on after a fall");
+                assert_eq!(a.groups[0].terminated[2 * env..2 * env + 2], [true; 2]);
+            }
+            whole[env] &= !fell;
+        }
+    }
+    assert!(compared > 500);
+    let mut stiff = LaneBatch::new(cart(2, Coupling::Spring, 500), 64).unwrap();
+    stiff.reset(1, &mut a).unwrap();
+    free.reset(1, &mut b).unwrap();
+    stiff.step(&actions, &mut a).unwrap();
+    free.step(&actions, &mut b).unwrap();
+    assert_ne!(a.groups[0].obs, b.groups[0].obs, "the default spring does nothing");
+}
+
+#[test]
+fn a_state_that_is_not_finite_is_named() {
+    let mut env = LaneBatch::new(cart(2, Coupling::None, 500), 20).unwrap();
+    let mut step = StepBatch::new(env.spec(), 20);
+    env.reset(0, &mut step).unwrap();
+    // Environment 17, cart 1: second block, lane 1, variable 5. Saved: seed, count, then a length and 16 numbers
+    // for each variable of each block.
+    let mut saved = coact_core::codec::Writer::new();
+    env.save(&mut saved);
+    let mut bytes = saved.into_bytes();
+    let lanes = 8 + 16 * 4;
+    let block = (8 + 2) * lanes + lanes + (8 + 16 * 8);
+    let at = 16 + block + 5 * lanes + 8 + 4;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    env.load(&mut coact_core::codec::Reader::new("environment", &bytes)).unwrap();
+    let actions = ActionBatch::new(env.spec(), 20);
+    let text = env.step(&actions, &mut step).unwrap_err().to_string();
+    assert!(text.contains("environment 17, agent 1"), "{text}");
+}

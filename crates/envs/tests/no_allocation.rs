@@ -1,0 +1,50 @@
+//! Stepping allocates nothing, wrapped or not, with episodes ending all the time.
+
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::System;
+
+use coact_core::{ActionBatch, StepBatch};
+use coact_envs::ALL;
+use coact_envs::golden::random_actions;
+use coact_envs::wrappers::{CommonReward, WrapperConfig, wrap};
+use serde_json::Value;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+// One test: another thread's allocations would be counted too.
+#[test]
+fn steps_allocate_nothing() {
+    let all_on = WrapperConfig {
+        normalize_obs: true,
+        normalize_returns: true,
+        reward_scaling: 0.5,
+        agent_index: true,
+        last_action: true,
+        common_reward: Some(CommonReward::Mean),
+        time_limit: Some(9),
+        ..WrapperConfig::default()
+    };
+    for entry in ALL {
+        for config in [WrapperConfig::default(), all_on.clone()] {
+            let mut env = wrap(entry.build(&Value::Null, 33).unwrap(), &config).unwrap();
+            let mut step = StepBatch::new(env.spec(), 33);
+            let mut actions = ActionBatch::new(env.spec(), 33);
+            env.reset(1, &mut step).unwrap();
+            random_actions(&*env, &step, 1, 0, &mut actions);
+            env.step(&actions, &mut step).unwrap();
+            let mut ended = false;
+            let region = Region::new(GLOBAL);
+            for t in 1..60 {
+                random_actions(&*env, &step, 1, t, &mut actions);
+                env.step(&actions, &mut step).unwrap();
+                ended |= step.is_first.contains(&true);
+            }
+            let change = region.change();
+            assert_eq!((change.allocations, change.reallocations), (0, 0), "{} allocates", entry.name);
+            assert!(ended, "{}: no episode ended", entry.name);
+        }
+    }
+}
