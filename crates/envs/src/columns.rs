@@ -51,6 +51,16 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Sets what is true of most environments in most steps: nobody ended, everybody acts.
+    pub fn fill_flags(&mut self, is_first: bool) {
+        self.truncated.fill(false);
+        self.is_first.fill(is_first);
+        for group in self.groups.iter_mut().flatten() {
+            group.terminated.fill(false);
+            group.alive.fill(true);
+        }
+    }
+
     /// The first `n` environments, and the others.
     pub fn split_at(self, spec: &EnvSpec, n: usize) -> (Self, Self) {
         let (mut left, mut right) = ([None, None, None, None], [None, None, None, None]);

@@ -11,7 +11,8 @@
 use coact_core::codec::{Reader, Writer};
 use coact_core::scene::Scene;
 use coact_core::{
-    ActionBatch, ActionSpace, BatchEnv, EnvSpec, Error, Purpose, Result, RewardKind, StepBatch, Stream,
+    ActionBatch, ActionSpace, BatchEnv, EnvSpec, Error, GroupSpec, Purpose, Result, RewardKind, StepBatch,
+    Stream,
 };
 use pulp::{Arch, Simd, WithSimd};
 
@@ -27,6 +28,7 @@ const PARALLEL_ABOVE: usize = 1 << 19;
 #[derive(Debug)]
 pub struct LaneBatch<T: Rules> {
     rules: T,
+    places: Vec<Place>,
     n_envs: usize,
     seed: u64,
     /// Consecutive environments, each part a multiple of sixteen but the last.
@@ -65,9 +67,42 @@ struct Work {
     row: Vec<f32>,
 }
 
+/// Where the agents of a group are among all agents, and their widths.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    first_agent: usize,
+    n_agents: usize,
+    obs_width: usize,
+    discrete: bool,
+    first_component: usize,
+    n_components: usize,
+}
+
+impl Place {
+    fn all(spec: &EnvSpec) -> Vec<Self> {
+        let (mut first_agent, mut first_component) = (0, 0);
+        let place = |g: &GroupSpec| {
+            let n_components = g.action.n_continuous();
+            let place = Self {
+                first_agent,
+                n_agents: g.n_agents,
+                obs_width: g.obs_width(),
+                discrete: g.action.n_discrete() > 0,
+                first_component,
+                n_components,
+            };
+            first_agent += g.n_agents;
+            first_component += g.n_agents * n_components;
+            place
+        };
+        spec.groups.iter().map(place).collect()
+    }
+}
+
 /// What a step needs to know, the same for all parts.
 struct Call<'a, T: Rules> {
     rules: &'a T,
+    places: &'a [Place],
     seed: u64,
     /// None for a reset.
     actions: Option<&'a ActionBatch>,
@@ -90,7 +125,7 @@ impl<T: Rules> LaneBatch<T> {
         check_copies(n_envs)?;
         let spec = rules.spec();
         let n_agents = spec.n_agents();
-        let width = spec.groups.iter().map(|g| g.obs_width()).max().unwrap_or(0).max(rules.n_vars());
+        let width: usize = spec.groups.iter().map(|g| g.n_agents * g.obs_width()).sum();
         let block = Block {
             vars: vec![Lanes::of(0.0); rules.n_vars()],
             alive: vec![LaneMask([u32::MAX; WIDTH]); n_agents],
@@ -106,7 +141,7 @@ impl<T: Rules> LaneBatch<T> {
             tile: vec![Lanes::of(0.0); width],
             row: vec![0.0; rules.n_vars()],
         };
-        let numbers = n_agents * (width + 4) + rules.n_vars();
+        let numbers = width + 4 * n_agents + rules.n_vars();
         let per_part = (PARALLEL_ABOVE / 2 / numbers).max(1).next_multiple_of(WIDTH);
         let parts = (0..n_envs).step_by(per_part).map(|first_env| {
             let n = per_part.min(n_envs - first_env);
@@ -114,12 +149,13 @@ impl<T: Rules> LaneBatch<T> {
             Part { first_env, n_envs: n, blocks, work: work.clone(), fault: None }
         });
         let parts = parts.collect();
-        Ok(Self { rules, n_envs, seed: 0, parts })
+        let places = Place::all(rules.spec());
+        Ok(Self { rules, places, n_envs, seed: 0, parts })
     }
 
     /// Runs all parts, on several threads if there is more than one.
     fn run(&mut self, actions: Option<&ActionBatch>, out: &mut StepBatch) -> Result<()> {
-        let call = Call { rules: &self.rules, seed: self.seed, actions };
+        let call = Call { rules: &self.rules, places: &self.places, seed: self.seed, actions };
         let columns = Columns::of(self.rules.spec(), out);
         run_parts(call, &mut self.parts, columns);
         match self.parts.iter_mut().find_map(|part| part.fault.take()) {
@@ -178,6 +214,7 @@ impl Part {
 
     #[inline(always)]
     fn reset<T: Rules>(&mut self, call: Call<'_, T>, out: &mut Columns<'_>) {
+        out.fill_flags(true);
         for b in 0..self.blocks.len() {
             let lanes = self.lanes_of(b);
             let block = &mut self.blocks[b];
@@ -186,13 +223,10 @@ impl Part {
                 block.begin(call, self.first_env + b * WIDTH + lane, lane, &mut self.work.row);
             }
             self.work.reward.fill(Lanes::of(0.0));
-            self.work.terminated.fill(LaneMask([0; WIDTH]));
-            let env = b * WIDTH;
-            self.work.write_flags(call.rules, &block.alive, out, env, lanes);
-            out.truncated[env..env + lanes].fill(false);
-            out.is_first[env..env + lanes].fill(true);
-            self.work.write_view(call.rules, &block.vars, out, env, lanes);
+            self.work.write_rewards(call, out, b * WIDTH, lanes);
+            self.work.write_view(call, &block.vars, out, b * WIDTH, lanes);
         }
+        copy_state::<T>(out);
     }
 
     #[inline(always)]
@@ -200,47 +234,61 @@ impl Part {
         let spec = call.rules.spec();
         let limit = spec.episode_limit.unwrap_or(u32::MAX);
         let common = spec.reward == RewardKind::Common;
+        out.fill_flags(false);
         for b in 0..self.blocks.len() {
             let lanes = self.lanes_of(b);
             let (block, work, env) = (&mut self.blocks[b], &mut self.work, b * WIDTH);
-            work.fetch(spec, actions, self.first_env + env, lanes);
+            work.fetch(call, actions, self.first_env + env, lanes);
             let given = ActionsOf { discrete: &work.discrete, continuous: &work.continuous };
             let outcome = Outcome { reward: &mut work.reward, terminated: &mut work.terminated };
             call.rules.advance::<Lanes>(&mut block.vars, &block.alive, given, outcome, &mut work.scratch);
             if !finite(&block.vars) && self.fault.is_none() {
                 self.fault = block.fault(call.rules, self.first_env + env, lanes);
             }
-            let mut acting = LaneMask([0; WIDTH]);
+            // Whether somebody acts, whether everybody does.
+            let (mut some, mut every) = (LaneMask([0; WIDTH]), LaneMask([u32::MAX; WIDTH]));
             for (agent, alive) in block.alive.iter_mut().enumerate() {
-                let ended = Lanes::and(work.terminated[agent], *alive);
                 if !common {
                     work.reward[agent] = Lanes::select(*alive, work.reward[agent], Lanes::of(0.0));
                 }
-                work.terminated[agent] = ended;
-                *alive = without(*alive, ended);
-                acting = Lanes::or(acting, *alive);
+                work.terminated[agent] = Lanes::and(work.terminated[agent], *alive);
+                *alive = without(*alive, work.terminated[agent]);
+                some = Lanes::or(some, *alive);
+                every = Lanes::and(every, *alive);
             }
-            let (mut ended, mut any) = ([0; WIDTH], 0);
-            let mut truncated = [0; WIDTH];
+            // One bit a lane: the episode is over; it is, or somebody does not act.
+            let (mut over, mut special) = (0_u32, 0_u32);
             for lane in 0..WIDTH {
                 block.elapsed[lane] += 1;
-                let over = if block.elapsed[lane] >= limit { u32::MAX } else { 0 };
-                truncated[lane] = over & acting.0[lane];
-                ended[lane] = truncated[lane] | !acting.0[lane];
-                any |= ended[lane];
+                let late = if block.elapsed[lane] >= limit { u32::MAX } else { 0 };
+                let ends = late | !some.0[lane];
+                over |= ends & 1 << lane;
+                special |= (ends | !every.0[lane]) & 1 << lane;
             }
-            if any != 0 {
-                work.write_last(call.rules, block, out, env, (lanes, &ended));
-                for lane in (0..WIDTH).filter(|lane| ended[*lane] != 0) {
-                    block.episode[lane] += 1;
-                    block.begin(call, self.first_env + env + lane, lane, &mut work.row);
+            work.write_rewards(call, out, env, lanes);
+            if special != 0 {
+                if !T::OBSERVES_VARS && over != 0 {
+                    work.observe_all(call, &block.vars);
+                }
+                while special != 0 {
+                    let lane = special.trailing_zeros() as usize;
+                    special &= special - 1;
+                    let ends = over >> lane & 1 == 1;
+                    if lane < lanes {
+                        work.write_flags(call, block, out, env + lane, (lane, ends));
+                    }
+                    if ends {
+                        if lane < lanes {
+                            work.write_last(call, block, out, env + lane, lane);
+                        }
+                        block.episode[lane] += 1;
+                        block.begin(call, self.first_env + env + lane, lane, &mut work.row);
+                    }
                 }
             }
-            work.write_flags(call.rules, &block.alive, out, env, lanes);
-            write_bools(&mut out.truncated[env..env + lanes], &truncated);
-            write_bools(&mut out.is_first[env..env + lanes], &ended);
-            work.write_view(call.rules, &block.vars, out, env, lanes);
+            work.write_view(call, &block.vars, out, env, lanes);
         }
+        copy_state::<T>(out);
     }
 }
 
@@ -271,48 +319,80 @@ impl Block {
 impl Work {
     /// Gathers the actions of sixteen environments from `env` on.
     #[inline(always)]
-    fn fetch(&mut self, spec: &EnvSpec, actions: &ActionBatch, env: usize, lanes: usize) {
-        let (mut agent, mut at) = (0, 0);
-        for (g, group) in spec.groups.iter().enumerate() {
-            let n = group.n_agents;
-            if let ActionSpace::Discrete { .. } = group.action {
-                gather(&actions.discrete[g][env * n..(env + lanes) * n], n, lanes, |a, lane, value| {
-                    self.discrete[agent + a].0[lane] = value;
-                });
-            }
-            let width = n * group.action.n_continuous();
-            if width > 0 {
+    fn fetch<T: Rules>(&mut self, call: Call<'_, T>, actions: &ActionBatch, env: usize, lanes: usize) {
+        for (g, place) in call.places.iter().enumerate() {
+            let n = place.n_agents;
+            if place.discrete {
+                let rows = &actions.discrete[g][env * n..(env + lanes) * n];
+                let to = &mut self.discrete[place.first_agent..place.first_agent + n];
+                if let ([one], Ok(all)) = (&mut *to, <&[u32; WIDTH]>::try_from(rows)) {
+                    one.0 = *all;
+                    continue;
+                }
+                for (lane, row) in (0..WIDTH).zip(rows.chunks_exact(n)) {
+                    to.iter_mut().zip(row).for_each(|(to, action)| to.0[lane] = *action);
+                }
+            } else {
+                let width = n * place.n_components;
                 let rows = &actions.continuous[g][env * width..(env + lanes) * width];
-                gather(rows, width, lanes, |k, lane, value| self.continuous[at + k].0[lane] = value);
+                let to = &mut self.continuous[place.first_component..place.first_component + width];
+                for (lane, row) in (0..WIDTH).zip(rows.chunks_exact(width)) {
+                    to.iter_mut().zip(row).for_each(|(to, component)| to.0[lane] = *component);
+                }
             }
-            agent += n;
-            at += width;
         }
     }
 
-    /// Rewards, ends and who acts.
+    /// Rewards.
+    #[inline(always)]
+    fn write_rewards<T: Rules>(&self, call: Call<'_, T>, out: &mut Columns<'_>, env: usize, lanes: usize) {
+        for (place, column) in call.places.iter().zip(out.groups.iter_mut().flatten()) {
+            let n = place.n_agents;
+            let rows = &mut column.reward[env * n..(env + lanes) * n];
+            let from = &self.reward[place.first_agent..place.first_agent + n];
+            if let ([one], Ok(all)) = (from, <&mut [f32; WIDTH]>::try_from(&mut *rows)) {
+                *all = one.0;
+                continue;
+            }
+            for (lane, row) in (0..WIDTH).zip(rows.chunks_exact_mut(n)) {
+                row.iter_mut().zip(from).for_each(|(to, reward)| *to = reward.0[lane]);
+            }
+        }
+    }
+
+    /// Who ended and who acts, for an environment in which somebody does not act or the episode is over.
     #[inline(always)]
     fn write_flags<T: Rules>(
         &self,
-        rules: &T,
-        alive: &[LaneMask],
+        call: Call<'_, T>,
+        block: &Block,
         out: &mut Columns<'_>,
         env: usize,
-        lanes: usize,
+        (lane, over): (usize, bool),
     ) {
-        let mut agent = 0;
-        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
-            let n = group.n_agents;
-            let rows = env * n..(env + lanes) * n;
-            let (reward, terminated) =
-                (&mut column.reward[rows.clone()], &mut column.terminated[rows.clone()]);
-            let acting = &mut column.alive[rows];
-            for a in 0..n {
-                scatter(reward, n, a, |lane| self.reward[agent + a].0[lane]);
-                scatter(terminated, n, a, |lane| self.terminated[agent + a].0[lane] != 0);
-                scatter(acting, n, a, |lane| alive[agent + a].0[lane] != 0);
+        let mut some = 0;
+        for (place, column) in call.places.iter().zip(out.groups.iter_mut().flatten()) {
+            for a in 0..place.n_agents {
+                let (agent, row) = (place.first_agent + a, env * place.n_agents + a);
+                some |= block.alive[agent].0[lane];
+                column.terminated[row] = self.terminated[agent].0[lane] & 1 == 1;
+                column.alive[row] = over | (block.alive[agent].0[lane] & 1 == 1);
             }
-            agent += n;
+        }
+        out.truncated[env] = over & (some & 1 == 1);
+        out.is_first[env] = over;
+    }
+
+    /// Observations of all agents into the tile, one agent after the other.
+    #[inline(always)]
+    fn observe_all<T: Rules>(&mut self, call: Call<'_, T>, vars: &[Lanes]) {
+        let mut at = 0;
+        for place in call.places {
+            for agent in place.first_agent..place.first_agent + place.n_agents {
+                let tile = &mut self.tile[at..at + place.obs_width];
+                call.rules.observe::<Lanes>(vars, agent, tile);
+                at += place.obs_width;
+            }
         }
     }
 
@@ -320,54 +400,55 @@ impl Work {
     #[inline(always)]
     fn write_view<T: Rules>(
         &mut self,
-        rules: &T,
+        call: Call<'_, T>,
         vars: &[Lanes],
         out: &mut Columns<'_>,
         env: usize,
         lanes: usize,
     ) {
-        let mut agent = 0;
-        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
-            let (n, d) = (group.n_agents, group.obs_width());
+        for (place, column) in call.places.iter().zip(out.groups.iter_mut().flatten()) {
+            let (n, d) = (place.n_agents, place.obs_width);
             let rows = &mut column.obs[env * n * d..(env + lanes) * n * d];
             for a in 0..n {
-                rules.observe::<Lanes>(vars, agent + a, &mut self.tile[..d]);
-                transpose(&self.tile[..d], &mut rows[a * d..], n * d);
+                call.rules.observe::<Lanes>(vars, place.first_agent + a, &mut self.tile[..d]);
+                transpose(&self.tile[..d], rows, n * d, a * d);
             }
-            agent += n;
         }
-        let s = rules.n_vars();
-        transpose(vars, &mut out.state[env * s..(env + lanes) * s], s);
+        if !T::OBSERVES_VARS {
+            let s = vars.len();
+            transpose(vars, &mut out.state[env * s..(env + lanes) * s], s, 0);
+        }
     }
 
-    /// The last view of the lanes that ended.
+    /// The last view of one environment; the tile holds the observations, unless they are the variables.
     #[inline(always)]
     fn write_last<T: Rules>(
-        &mut self,
-        rules: &T,
+        &self,
+        call: Call<'_, T>,
         block: &Block,
         out: &mut Columns<'_>,
         env: usize,
-        (lanes, ended): (usize, &[u32; WIDTH]),
+        lane: usize,
     ) {
-        let over = |lane: &usize| ended[*lane] != 0;
-        let mut agent = 0;
-        for (group, column) in rules.spec().groups.iter().zip(out.groups.iter_mut().flatten()) {
-            let (n, d) = (group.n_agents, group.obs_width());
-            for a in 0..n {
-                rules.observe::<Lanes>(&block.vars, agent + a, &mut self.tile[..d]);
-                for lane in (0..lanes).filter(over) {
-                    let row = &mut column.final_obs[((env + lane) * n + a) * d..][..d];
-                    row.iter_mut().zip(&self.tile).for_each(|(x, t)| *x = t.0[lane]);
-                }
-            }
-            agent += n;
+        let mut tile = if T::OBSERVES_VARS { &block.vars[..] } else { &self.tile[..] };
+        for (place, column) in call.places.iter().zip(out.groups.iter_mut().flatten()) {
+            let width = place.n_agents * place.obs_width;
+            let (mine, rest) = tile.split_at(width);
+            let row = &mut column.final_obs[env * width..(env + 1) * width];
+            row.iter_mut().zip(mine).for_each(|(x, t)| *x = t.0[lane]);
+            tile = rest;
         }
-        let s = rules.n_vars();
-        for lane in (0..lanes).filter(over) {
-            let row = &mut out.final_state[(env + lane) * s..][..s];
-            row.iter_mut().zip(&block.vars).for_each(|(x, v)| *x = v.0[lane]);
-        }
+        let s = block.vars.len();
+        let row = &mut out.final_state[env * s..(env + 1) * s];
+        row.iter_mut().zip(&block.vars).for_each(|(x, v)| *x = v.0[lane]);
+    }
+}
+
+/// The state of all environments where it is what agents see.
+#[inline(always)]
+fn copy_state<T: Rules>(out: &mut Columns<'_>) {
+    if let (true, [Some(group), ..]) = (T::OBSERVES_VARS, &out.groups) {
+        out.state.copy_from_slice(group.obs);
     }
 }
 
@@ -393,44 +474,40 @@ fn finite(vars: &[Lanes]) -> bool {
     bad == 0
 }
 
-/// Hands rows `[lanes, width]` to `put`.
+/// Writes a tile (one entry a column) into rows `[lanes, stride]`, from column `first` on.
 #[inline(always)]
-fn gather<V: Copy>(rows: &[V], width: usize, lanes: usize, mut put: impl FnMut(usize, usize, V)) {
-    for lane in 0..lanes {
-        for k in 0..width {
-            put(k, lane, rows[lane * width + k]);
-        }
+fn transpose(tile: &[Lanes], rows: &mut [f32], stride: usize, first: usize) {
+    let (quads, rest) = tile.as_chunks::<4>();
+    for (q, [a, b, c, d]) in quads.iter().enumerate() {
+        put::<4>(&transpose_quad([a, b, c, d]), rows, stride, first + 4 * q);
+    }
+    let first = first + 4 * quads.len();
+    match rest {
+        [a] => put::<1>(&transpose_quad([a, a, a, a]), rows, stride, first),
+        [a, b] => put::<2>(&transpose_quad([a, b, a, b]), rows, stride, first),
+        [a, b, c] => put::<3>(&transpose_quad([a, b, c, c]), rows, stride, first),
+        _ => {}
     }
 }
 
-/// Writes one value a lane into column `a` of rows `[lanes, n]`.
+/// Copies the first `K` of each four numbers into the rows.
 #[inline(always)]
-fn scatter<V>(rows: &mut [V], n: usize, a: usize, value: impl Fn(usize) -> V) {
-    if n == 1 && rows.len() == WIDTH {
-        for lane in 0..WIDTH {
-            rows[lane] = value(lane);
-        }
-        return;
-    }
-    for (lane, row) in rows.chunks_exact_mut(n).enumerate() {
-        row[a] = value(lane);
+fn put<const K: usize>(from: &[[f32; 4]; WIDTH], rows: &mut [f32], stride: usize, first: usize) {
+    for (four, row) in from.iter().zip(rows.chunks_exact_mut(stride)) {
+        row[first..first + K].copy_from_slice(&four[..K]);
     }
 }
 
-/// Writes truth values as bools.
+/// Four columns as sixteen rows; compiles to shuffles.
 #[inline(always)]
-fn write_bools(out: &mut [bool], from: &[u32; WIDTH]) {
-    scatter(out, 1, 0, |lane| from[lane] != 0);
-}
-
-/// Writes a tile (one entry a column) as rows that lie `stride` apart, as many as fit.
-#[inline(always)]
-fn transpose(tile: &[Lanes], out: &mut [f32], stride: usize) {
-    for (lane, row) in out.chunks_mut(stride).enumerate() {
-        for (x, t) in row.iter_mut().zip(tile) {
-            *x = t.0[lane];
+fn transpose_quad(columns: [&Lanes; 4]) -> [[f32; 4]; WIDTH] {
+    let mut rows = [[0.0; 4]; WIDTH];
+    for lane in 0..WIDTH {
+        for k in 0..4 {
+            rows[lane][k] = columns[k].0[lane];
         }
     }
+    rows
 }
 
 /// Refuses an action outside its space.

@@ -33,6 +33,10 @@ pub struct Outcome<'a, R: Real> {
 /// `vars` are the variables that the next step depends on, [`Rules::n_vars`] of them; they are also the global
 /// state. `advance`, `observe` must be branch-free in the values of variables.
 pub trait Rules: Clone + Send + Sync + 'static {
+    /// Whether the observations of all agents, one after the other, are the variables. A batch then copies rows
+    /// instead of writing them twice.
+    const OBSERVES_VARS: bool = false;
+
     /// What the environment promises; `state_width` equals [`Rules::n_vars`].
     fn spec(&self) -> &EnvSpec;
 

@@ -184,6 +184,8 @@ fn push<R: Real>(action: R::Int) -> R {
 }
 
 impl Rules for CartPole {
+    const OBSERVES_VARS: bool = true;
+
     fn spec(&self) -> &EnvSpec {
         &self.spec
     }
