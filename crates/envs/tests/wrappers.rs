@@ -134,7 +134,7 @@ fn a_time_limit_truncates_and_starts_anew() {
 #[test]
 fn observations_are_normalized_by_what_was_seen_so_far() {
     let config = WrapperConfig { normalize_obs: true, clip_obs: 2.0, ..Default::default() };
-    let mut stats = vec![RunningStats::new(3), RunningStats::new(11)];
+    let mut stats = [RunningStats::new(3), RunningStats::new(11)];
     let mut clipped = false;
     side_by_side("simple_speaker_listener", &config, 60, |a, b, _| {
         for (g, stats) in stats.iter_mut().enumerate() {
