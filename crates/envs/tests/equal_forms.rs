@@ -102,18 +102,18 @@ fn without_stiffness_springs_change_nothing() {
         random_actions(&free, &b, 5, t, &mut actions);
         coupled.step(&actions, &mut a).unwrap();
         free.step(&actions, &mut b).unwrap();
-        for env in 0..64 {
+        for (env, whole) in whole.iter_mut().enumerate() {
             // Equal until the first pole falls, and in that step the last observations are the same.
             let fell = b.groups[0].terminated[2 * env..2 * env + 2].contains(&true);
-            if whole[env] && !fell {
+            if *whole && !fell {
                 assert_eq!(a.groups[0].obs[8 * env..8 * env + 8], b.groups[0].obs[8 * env..8 * env + 8]);
                 compared += 1;
             }
-            if whole[env] && fell {
+            if *whole && fell {
                 assert!(a.is_first[env], "the coupled episode goes on after a fall");
                 assert_eq!(a.groups[0].terminated[2 * env..2 * env + 2], [true; 2]);
             }
-            whole[env] &= !fell;
+            *whole &= !fell;
         }
     }
     assert!(compared > 500);
