@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use coact_core::{ActionBatch, BatchEnv, StepBatch};
+use coact_envs::cartpole::batch::CartPoleBatch;
 use coact_envs::cartpole::{CartPole, CartPoleOptions, Coupling};
 use coact_envs::golden::random_actions;
 use coact_envs::particle::adversary::{Adversary, AdversaryOptions};
@@ -14,9 +15,14 @@ use coact_envs::particle::tag::{Tag, TagOptions};
 use coact_envs::rules::{OneCopy, Rules};
 use coact_envs::{LaneBatch, Vectorized};
 
-/// Steps both forms and compares everything that they write. Returns how many episodes ended.
+/// Steps lanes and copies and compares everything that they write. Returns how many episodes ended.
 fn compare<T: Rules>(rules: T, n_envs: usize, n_steps: u64) -> usize {
-    let mut lanes = LaneBatch::new(rules.clone(), n_envs).unwrap();
+    let lanes = LaneBatch::new(rules.clone(), n_envs).unwrap();
+    compare_with(lanes, rules, n_envs, n_steps)
+}
+
+/// The same for any batched form.
+fn compare_with<T: Rules>(mut lanes: impl BatchEnv, rules: T, n_envs: usize, n_steps: u64) -> usize {
     let mut copies = Vectorized::new(n_envs, || Ok(OneCopy::new(rules.clone()))).unwrap();
     let mut of_lanes = StepBatch::new(lanes.spec(), n_envs);
     let mut of_copies = of_lanes.clone();
@@ -47,6 +53,18 @@ fn carts_are_equal() {
     // A limit that some poles outlive and others do not.
     assert!(compare(cart(3, Coupling::None, 20), 5, 1000) > 200);
     assert!(compare(cart(4, Coupling::Spring, 500), 19, 1000) > 500);
+}
+
+#[test]
+fn rows_of_carts_are_equal() {
+    for (n_agents, n_envs, limit, n_steps) in
+        [(1, 300, 500, 1000), (1, 16, 30, 1000), (2, 37, 500, 1000), (3, 5, 20, 1000)]
+    {
+        let rules = cart(n_agents, Coupling::None, limit);
+        let rows = CartPoleBatch::new(rules.clone(), n_envs).unwrap();
+        assert!(compare_with(rows, rules, n_envs, n_steps) > 200);
+    }
+    assert!(CartPoleBatch::new(cart(2, Coupling::Spring, 500), 4).is_err());
 }
 
 #[test]

@@ -28,12 +28,14 @@
 //! # Returns
 //! Summed over two independent agents, 500 steps: random policy 44.5, best 1000.
 
+pub mod batch;
 pub mod physics;
 
 use coact_core::scene::{Color, Scene, Shape};
-use coact_core::{ActionSpace, EnvSpec, Error, GroupSpec, ObsField, Result, RewardKind, Stream};
+use coact_core::{ActionSpace, BatchEnv, EnvSpec, Error, GroupSpec, ObsField, Result, RewardKind, Stream};
 use serde::{Deserialize, Serialize};
 
+use self::batch::CartPoleBatch;
 use self::physics::{CartPolePhysics, Integrator};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
@@ -95,9 +97,17 @@ pub const ENTRY: EnvEntry = EnvEntry {
     ],
     random_return: 44.5,
     best_known: Some(1000.0),
-    batch: |options, n| rules::batch(CartPole::new(&parse("cartpole", options)?)?, n),
+    batch: |options, n| batch(CartPole::new(&parse("cartpole", options)?)?, n),
     single: |options| Ok(Box::new(OneCopy::new(CartPole::new(&parse("cartpole", options)?)?))),
 };
+
+/// The fastest form for the coupling.
+fn batch(rules: CartPole, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
+    match rules.coupling {
+        Coupling::None => Ok(Box::new(CartPoleBatch::new(rules, n_envs)?)),
+        Coupling::Spring => rules::batch(rules, n_envs),
+    }
+}
 
 /// The rules of `cartpole`.
 #[derive(Debug, Clone)]
