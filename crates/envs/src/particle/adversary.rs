@@ -16,7 +16,7 @@
 //! distance of the nearest good agent. Truncated after 25 steps.
 //!
 //! # Returns
-//! Random policy -28.9 for the adversary and 8.0 for each good agent, -12.9 summed. The best return of one side
+//! Random policy -13.3 summed (about -29 for the adversary and 8 for each good agent). The best return of one side
 //! depends on the other.
 //!
 //! # Origin
@@ -61,7 +61,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
         super::MAX_CYCLES,
         super::CONTINUOUS,
     ],
-    random_return: -12.9,
+    random_return: -13.3,
     best_known: None,
     batch: |options, n| rules::batch(Adversary::new(&parse("simple_adversary", options)?)?, n),
     single: |options| Ok(Box::new(OneCopy::new(Adversary::new(&parse("simple_adversary", options)?)?))),
