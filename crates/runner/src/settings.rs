@@ -155,12 +155,20 @@ impl RunSettings {
         u64::try_from(self.gradient_steps).unwrap_or(env_steps_since)
     }
 
-    /// Gradient steps that the whole run takes at most, for learning-rate schedules. With
-    /// `update_after_action` = false this is an upper bound.
+    /// Gradient steps that the whole run takes at most, for learning-rate schedules.
     pub fn total_grad_steps(&self, n_envs: usize) -> u64 {
-        let starts = self.learning_starts.max(self.min_replay_size as u64);
-        let per_update = self.update_every * n_envs as u64;
-        let updates = self.env_steps.saturating_sub(starts) / per_update;
-        (updates * self.gradient_steps_after(per_update)).max(1)
+        let n_envs = n_envs.max(1) as u64;
+        // Steps of all copies, the last one whole.
+        let env_steps = self.env_steps.div_ceil(n_envs).saturating_mul(n_envs);
+        let starts = self.learning_starts.max(self.min_replay_size as u64).max(self.batch_size as u64);
+        let learning = env_steps.saturating_sub(starts).saturating_add(n_envs);
+        let taken = match u64::try_from(self.gradient_steps) {
+            Ok(steps) => {
+                let every = if self.update_after_action { self.update_every } else { 1 };
+                learning.div_ceil(every.saturating_mul(n_envs).max(1)).saturating_mul(steps)
+            }
+            Err(_) => learning.saturating_add(n_envs.saturating_mul(self.update_every)),
+        };
+        taken.max(1)
     }
 }
