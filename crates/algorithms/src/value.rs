@@ -120,6 +120,12 @@ fn check(algorithm: &'static str, mixer: Mixer, spec: &EnvSpec) -> Result<()> {
 }
 
 fn parse(algorithm: &'static str, settings: &serde_json::Value) -> Result<ValueSettings> {
+    // One key at a time first, so that the error can name it.
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+        serde_json::from_value::<ValueSettings>(alone.into())
+            .map_err(|e| Error::Settings { algorithm, reason: format!("{key} = {value}: {e}") })?;
+    }
     let settings: ValueSettings = serde_json::from_value(settings.clone())
         .map_err(|e| Error::Settings { algorithm, reason: e.to_string() })?;
     settings.check()?;
