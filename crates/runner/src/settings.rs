@@ -14,6 +14,9 @@ pub enum Keep {
     Last,
 }
 
+/// Most transitions that replay can number.
+const MAX_BUFFER: usize = 1 << 30;
+
 coact_core::settings! {
     /// Settings of a run with replay.
     pub struct RunSettings {
@@ -135,6 +138,9 @@ impl RunSettings {
         if self.batch_size > self.buffer_size {
             let value = format!("{} with `buffer_size` {}", self.batch_size, self.buffer_size);
             return fault("batch_size", value, "a batch cannot be larger than the buffer");
+        }
+        if self.buffer_size > MAX_BUFFER {
+            return fault("buffer_size", self.buffer_size.to_string(), "it must be at most 2^30");
         }
         if self.min_replay_size > self.buffer_size {
             let value = format!("{} with `buffer_size` {}", self.min_replay_size, self.buffer_size);
