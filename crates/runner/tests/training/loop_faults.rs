@@ -254,7 +254,7 @@ fn nobody_explores() {
     assert_ne!(first, actions, "every step draws anew");
     // Epsilon 0.3 leaves 0.3 * 2/3 of the actions other than the best.
     learner.act(&step, ActMode::Explore(clock(5_000)), &mut actions).unwrap();
-    let best = |row: usize| if row % 2 == 0 { 1 } else { 0 };
+    let best = |row: usize| [1, 0][row & 1];
     let others = actions.discrete[0].iter().enumerate().filter(|&(row, &a)| a != best(row)).count() as f64;
     let n = 2.0 * n_envs as f64;
     assert!((others - 0.2 * n).abs() < 5.0 * (0.2 * 0.8 * n).sqrt(), "{others} of {n}");
