@@ -120,6 +120,12 @@ fn check(algorithm: &'static str, mixer: Mixer, spec: &EnvSpec) -> Result<()> {
 }
 
 fn parse(algorithm: &'static str, settings: &serde_json::Value) -> Result<ValueSettings> {
+    // One key at a time first, so that the error can name it.
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+        serde_json::from_value::<ValueSettings>(alone.into())
+            .map_err(|e| Error::Settings { algorithm, reason: format!("{key} = {value}: {e}") })?;
+    }
     let settings: ValueSettings = serde_json::from_value(settings.clone())
         .map_err(|e| Error::Settings { algorithm, reason: e.to_string() })?;
     settings.check()?;
@@ -290,6 +296,16 @@ fn build_groups(spec: &EnvSpec, n_envs: usize, settings: &ValueSettings) -> Vec<
     spec.groups.iter().enumerate().map(build).collect()
 }
 
+/// Kernels count agents within a group, users over all of them.
+fn over_all_groups(error: coact_kernels::Error, first_agent: usize) -> Error {
+    match error {
+        coact_kernels::Error::NoLegalAction { env, agent } => {
+            coact_core::Error::NoLegalAction { env, agent: first_agent + agent }.into()
+        }
+        other => other.into(),
+    }
+}
+
 impl Learner for ValueLearner {
     fn act(&mut self, step: &StepBatch, mode: ActMode, actions: &mut ActionBatch) -> Result<()> {
         let (clock, scale) = match mode {
@@ -298,6 +314,7 @@ impl Learner for ValueLearner {
         };
         let epsilon = self.epsilon.value(clock.env_steps) as f32;
         let temperature = self.temperature.value(clock.env_steps) as f32;
+        let mut first_agent = 0;
         for (g, group) in self.groups.iter_mut().enumerate() {
             let Group { nets, range, first_row, noise, act_scratch } = group;
             let exploration = match (mode, self.settings.exploration) {
@@ -314,7 +331,7 @@ impl Learner for ValueLearner {
             let columns = &step.groups[g];
             // Acting uses the first critic, whose sets lead the group's block.
             let len = nets.n_sets * nets.shape.mlp.param_count();
-            self.backend.act(
+            let chosen = self.backend.act(
                 act_scratch,
                 Act {
                     shape: &nets.shape,
@@ -331,7 +348,9 @@ impl Learner for ValueLearner {
                     actions: &mut actions.discrete[g],
                     q: None,
                 },
-            )?;
+            );
+            chosen.map_err(|e| over_all_groups(e, first_agent))?;
+            first_agent += nets.n_agents;
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Layers {
     /// Text that is not TOML (duplicate keys included), unknown keys, aliases that disagree.
     pub fn toml(&mut self, text: &str, origin: &str) -> Result<()> {
         let table: toml::Table = toml::from_str(text).map_err(|e| {
-            let line = e.span().map(|s| text[..s.start.min(text.len())].lines().count().max(1));
+            let line = e.span().map(|s| text.bytes().take(s.start).filter(|&b| b == b'\n').count() + 1);
             let at = line.map(|l| format!(" line {l}")).unwrap_or_default();
             Error::usage(format!("{origin}{at}: {}", e.message()))
         })?;
@@ -272,6 +272,8 @@ fn coerce(key: &Key, value: Value) -> Value {
             float.map_or(Value::Number(n), |f| Value::from(f as i64))
         }
         Value::String(s) if optional && s == "none" => Value::Null,
+        // TOML's integers end at 2^63; larger ones are written as text.
+        Value::String(s) if whole => s.parse::<u64>().map_or(Value::String(s), Value::from),
         other => other,
     }
 }
@@ -351,6 +353,7 @@ impl Config {
 pub fn toml_value(value: &Value) -> String {
     match value {
         Value::Null => "\"none\"".into(),
+        Value::Number(n) if n.as_u64().is_some_and(|n| i64::try_from(n).is_err()) => format!("\"{n}\""),
         Value::Number(n) if n.is_f64() => {
             let wide = n.as_f64().unwrap_or_default();
             let narrow = wide as f32;

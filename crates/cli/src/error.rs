@@ -62,6 +62,7 @@ impl From<coact_algorithms::Error> for Error {
             E::UnknownAlgorithm { .. } | E::Unsupported { .. } | E::Setting { .. } | E::Settings { .. } => {
                 Self::usage(error)
             }
+            E::Nets(coact_nets::Error::Setting { .. }) => Self::usage(error),
             other => Self::failed(other),
         }
     }

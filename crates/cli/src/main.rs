@@ -7,7 +7,15 @@ use coact::args::{Cli, Command};
 use coact::{console, evaluate_command, list, play, report_command, train, verify};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            console::note(usage_line(&error));
+            return ExitCode::from(2);
+        }
+        // Help or version, as asked for.
+        Err(help) => help.exit(),
+    };
     let result = match &cli.command {
         Command::List(args) => list::list(args),
         Command::Info(args) => list::info(args),
@@ -23,5 +31,17 @@ fn main() -> ExitCode {
             console::note(format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// What the parser found wrong, with its hints, in one line.
+fn usage_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let parts: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // The parser advises `--help` where no command was given at all by printing all of it.
+    if parts.first().is_some_and(|line| line.starts_with("error:")) {
+        parts.join("; ").replace(":;", ":")
+    } else {
+        "error: say what to do, for example `coact train climbing` (`coact --help` shows all commands)".into()
     }
 }

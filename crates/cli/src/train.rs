@@ -12,6 +12,7 @@ use coact_runner::metrics::{MetricsWriter, Record, read_metrics, write_csv};
 use coact_runner::observer::{Observer, Progress};
 use coact_runner::off_policy::{EVAL_FINAL, StopReason, replay_config};
 use coact_runner::policy::{encode_agent, params_hash};
+use coact_runner::settings::Keep;
 use coact_runner::tensorboard::{EventWriter, newest_event_file};
 use coact_runner::{Evaluation, OffPolicy, Policy, evaluate, run_off_policy, write_atomic};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -193,16 +194,15 @@ fn unix_time_s() -> f64 {
 
 impl Console {
     fn new(folder: &RunFolder, config: &Config, resumed_at: Option<u64>, quiet: bool) -> Result<Self> {
-        let existing = newest_event_file(&folder.dir)?;
-        let (metrics, events) = match (resumed_at, existing) {
-            (Some(at), Some(path)) => (
-                MetricsWriter::resume(&folder.metrics_file(), at)?,
-                EventWriter::resume(&path, at, unix_time_s())?,
-            ),
-            _ => (
-                MetricsWriter::create(&folder.metrics_file())?,
-                EventWriter::create(&folder.dir, unix_time_s())?,
-            ),
+        // A run killed at its very start may have left any of its files.
+        let metrics_file = folder.metrics_file();
+        let metrics = match resumed_at {
+            Some(at) if metrics_file.exists() => MetricsWriter::resume(&metrics_file, at)?,
+            _ => MetricsWriter::create(&metrics_file)?,
+        };
+        let events = match (resumed_at, newest_event_file(&folder.dir)?) {
+            (Some(at), Some(path)) => EventWriter::resume(&path, at, unix_time_s())?,
+            _ => EventWriter::create(&folder.dir, unix_time_s())?,
         };
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
@@ -273,7 +273,10 @@ fn hand_over(
     let (wall_s, clock) = (run.wall_s(), run.clock());
     let hash = params_hash(run.learner().params());
     let grad_steps = run.learner().grad_steps();
-    let policy_env_steps = run.best().map_or(clock.env_steps, |b| b.env_steps);
+    let policy_env_steps = match (config.run.keep, run.best()) {
+        (Keep::Best, Some(best)) => best.env_steps,
+        _ => clock.env_steps,
+    };
     let seed = derive_seed(config.team.seed, Purpose::Eval, EVAL_FINAL);
     let episodes = config.run.final_eval_episodes;
     if !quiet {

@@ -82,9 +82,9 @@ impl OptimizerConfig {
             true => Ok(()),
             false => Err(Error::Setting { key, value: value.to_string(), rule: "it must be in [0, 1)" }),
         };
-        fraction("beta1", self.beta1)?;
-        fraction("beta2", self.beta2)?;
-        fraction("alpha", self.alpha)?;
+        fraction("adam_beta1", self.beta1)?;
+        fraction("adam_beta2", self.beta2)?;
+        fraction("rmsprop_alpha", self.alpha)?;
         fraction("momentum", self.momentum)?;
         let positive = |key, value: Option<f32>| match value {
             Some(v) if !(v.is_finite() && v > 0.0) => {

@@ -50,7 +50,7 @@ impl Schedule {
         let rising = points.windows(2).all(|w| w[0].0 < w[1].0);
         if points.is_empty() || !rising || points.iter().any(|p| !p.1.is_finite()) {
             let rule = "give one point or more as [counter, value], counters rising, values finite";
-            return Err(Error::Setting { key: "piecewise points", value: format!("{points:?}"), rule });
+            return Err(Error::Setting { key: "learning_rate_points", value: format!("{points:?}"), rule });
         }
         Ok(Self::Piecewise(points))
     }

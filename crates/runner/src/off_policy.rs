@@ -9,7 +9,6 @@ use coact_core::{ActionBatch, BatchEnv, StepBatch};
 use coact_nets::Schedule;
 use coact_replay::{Batch, Prioritized, Replay, ReplayConfig, WeightNorm};
 
-use crate::Result;
 use crate::checkpoint::{CheckpointStore, Loaded};
 use crate::episodes::EpisodeTracker;
 use crate::evaluate::{Evaluation, Policy, evaluate};
@@ -17,6 +16,7 @@ use crate::metrics::Record;
 use crate::observer::{Observer, Progress};
 use crate::settings::{Keep, RunSettings};
 use crate::state::{TeamState, load_step, save_step};
+use crate::{Error, Result};
 
 /// Index of the evaluation stream used during training; the final evaluation uses another.
 const EVAL_DURING: u32 = 0;
@@ -39,6 +39,8 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    const ALL: [Self; 5] = [Self::EnvSteps, Self::Episodes, Self::Return, Self::Seconds, Self::Interrupt];
+
     /// In words, for reports.
     pub fn describe(self) -> &'static str {
         match self {
@@ -94,6 +96,8 @@ pub struct OffPolicy {
     best: Option<Best>,
     last_eval: Option<Evaluation>,
     wall_s: f64,
+    /// Why the run ended, if it did; a run that was interrupted has not.
+    ended: Option<StopReason>,
 }
 
 /// The replay that `settings` ask for.
@@ -108,6 +112,17 @@ pub fn replay_config(settings: &RunSettings, n_envs: usize) -> ReplayConfig {
         prioritized: settings.prioritized_replay.then_some(prioritized),
         normalize_weights_by: WeightNorm::Batch,
     }
+}
+
+/// Replay holds a multiple of the number of copies, which may be less than what must be stored before learning.
+fn check_stored(key: &'static str, needed: usize, replay: &Replay) -> Result<()> {
+    let capacity = replay.capacity();
+    if needed <= capacity {
+        return Ok(());
+    }
+    let rule = "replay cannot hold that many; raise `buffer_size`";
+    let value = format!("{needed}, replay keeps {capacity} (`buffer_size` in multiples of `n_envs`)");
+    Err(Error::Setting { key, value, rule })
 }
 
 impl OffPolicy {
@@ -126,6 +141,8 @@ impl OffPolicy {
         let spec = env.spec().clone();
         let n_envs = env.n_envs();
         let mut replay = Replay::new(&spec, replay_config(&settings, n_envs))?;
+        check_stored("batch_size", settings.batch_size, &replay)?;
+        check_stored("min_replay_size", settings.min_replay_size, &replay)?;
         let mut step = StepBatch::new(&spec, n_envs);
         env.reset(derive_seed(seed, Purpose::Reset, 0), &mut step)?;
         replay.begin(&step)?;
@@ -146,6 +163,7 @@ impl OffPolicy {
             best: None,
             last_eval: None,
             wall_s: 0.0,
+            ended: None,
             settings,
             seed,
             env,
@@ -195,11 +213,12 @@ impl OffPolicy {
         Ok(())
     }
 
-    /// Gradient steps that are due now.
-    fn updates_due(&self) -> u64 {
+    /// Gradient steps that are due now. Environment steps before learning may start count for none.
+    fn updates_due(&mut self) -> u64 {
         let settings = &self.settings;
         let stored = settings.min_replay_size.max(settings.batch_size);
         if self.clock.env_steps < settings.learning_starts || self.replay.len() < stored {
+            self.env_steps_at_update = self.clock.env_steps;
             return 0;
         }
         let due = if settings.update_after_action {
@@ -360,7 +379,8 @@ impl OffPolicy {
 
     fn save_counters(&self, out: &mut Writer) {
         let Clock { env_steps, vector_steps, episodes } = self.clock;
-        out.u64s(&[env_steps, vector_steps, episodes, self.env_steps_at_update]);
+        let ended = self.ended.map_or(0, |reason| reason as u64 + 1);
+        out.u64s(&[self.seed, env_steps, vector_steps, episodes, self.env_steps_at_update, ended]);
         out.f64(self.wall_s);
         save_step(&self.step, out);
         self.tracker.save(out);
@@ -397,9 +417,23 @@ impl OffPolicy {
     }
 
     fn load_counters(&mut self, from: &mut Reader<'_>) -> Result<()> {
-        let mut counters = [0; 4];
+        let mut counters = [0; 6];
         from.u64s(&mut counters)?;
-        let [env_steps, vector_steps, episodes, at_update] = counters;
+        let [seed, env_steps, vector_steps, episodes, at_update, ended] = counters;
+        if seed != self.seed {
+            return Err(Error::invalid(format!(
+                "the checkpoint belongs to seed {seed}, the configuration says seed {}; restore the configuration",
+                self.seed
+            )));
+        }
+        self.ended = match usize::try_from(ended) {
+            Ok(0) => None,
+            code => Some(
+                code.ok()
+                    .and_then(|c| StopReason::ALL.get(c - 1).copied())
+                    .ok_or_else(|| from.error(format!("{ended} is no reason to stop")))?,
+            ),
+        };
         self.clock = Clock { env_steps, vector_steps, episodes };
         self.env_steps_at_update = at_update;
         self.wall_s = from.f64()?;
@@ -448,7 +482,7 @@ impl Stopwatch {
 }
 
 /// Trains until a limit is reached. Saves checkpoints to `store`, if any, in time and at the end; a fault in
-/// learning saves one more before it is returned.
+/// learning saves one more before it is returned. A run that was restored at its end does nothing.
 ///
 /// # Errors
 /// What environment, learner, replay, store or observer refuse.
@@ -457,6 +491,9 @@ pub fn run_off_policy(
     store: Option<&CheckpointStore>,
     observer: &mut dyn Observer,
 ) -> Result<StopReason> {
+    if let Some(reason) = run.ended {
+        return Ok(reason);
+    }
     let mut watch = Stopwatch::new(run);
     let reason = loop {
         let before = run.clock.env_steps;
@@ -482,6 +519,7 @@ pub fn run_off_policy(
     run.wall_s = watch.wall_s();
     finish(run, reason, observer)?;
     run.wall_s = watch.wall_s();
+    run.ended = (reason != StopReason::Interrupt).then_some(reason);
     save(run, store, observer)?;
     observer.on_progress(&run.progress(watch.env_steps_per_s(run.clock)));
     Ok(reason)

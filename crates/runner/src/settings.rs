@@ -14,6 +14,9 @@ pub enum Keep {
     Last,
 }
 
+/// Most transitions that replay can number.
+const MAX_BUFFER: usize = 1 << 30;
+
 coact_core::settings! {
     /// Settings of a run with replay.
     pub struct RunSettings {
@@ -136,6 +139,9 @@ impl RunSettings {
             let value = format!("{} with `buffer_size` {}", self.batch_size, self.buffer_size);
             return fault("batch_size", value, "a batch cannot be larger than the buffer");
         }
+        if self.buffer_size > MAX_BUFFER {
+            return fault("buffer_size", self.buffer_size.to_string(), "it must be at most 2^30");
+        }
         if self.min_replay_size > self.buffer_size {
             let value = format!("{} with `buffer_size` {}", self.min_replay_size, self.buffer_size);
             return fault("min_replay_size", value, "the buffer can never hold that many");
@@ -155,12 +161,20 @@ impl RunSettings {
         u64::try_from(self.gradient_steps).unwrap_or(env_steps_since)
     }
 
-    /// Gradient steps that the whole run takes at most, for learning-rate schedules. With
-    /// `update_after_action` = false this is an upper bound.
+    /// Gradient steps that the whole run takes at most, for learning-rate schedules.
     pub fn total_grad_steps(&self, n_envs: usize) -> u64 {
-        let starts = self.learning_starts.max(self.min_replay_size as u64);
-        let per_update = self.update_every * n_envs as u64;
-        let updates = self.env_steps.saturating_sub(starts) / per_update;
-        (updates * self.gradient_steps_after(per_update)).max(1)
+        let n_envs = n_envs.max(1) as u64;
+        // Steps of all copies, the last one whole.
+        let env_steps = self.env_steps.div_ceil(n_envs).saturating_mul(n_envs);
+        let starts = self.learning_starts.max(self.min_replay_size as u64).max(self.batch_size as u64);
+        let learning = env_steps.saturating_sub(starts).saturating_add(n_envs);
+        let taken = match u64::try_from(self.gradient_steps) {
+            Ok(steps) => {
+                let every = if self.update_after_action { self.update_every } else { 1 };
+                learning.div_ceil(every.saturating_mul(n_envs).max(1)).saturating_mul(steps)
+            }
+            Err(_) => learning.saturating_add(n_envs.saturating_mul(self.update_every)),
+        };
+        taken.max(1)
     }
 }

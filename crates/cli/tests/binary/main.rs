@@ -1,0 +1,9 @@
+//! The built binary, as a user or a script runs it.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod interrupted;
+mod presets;
+mod resumed;
+mod support;
