@@ -115,7 +115,7 @@ fn files_are_strict() {
     );
     file(&format!("{head}gamma = \"\n"), &["team.toml", "line 2"]);
     file(&format!("{head}[hidden]\na = 1\n"), &["hidden"]);
-    file(&format!("{head}gamma = nan\n"), &["gamma"]);
+    file(&format!("{head}gamma = nan\n"), &["NaN"]);
     file("algorithm = 3\n", &["algorithm"]);
     let dir = folder();
     refused(dir.path(), 2, &["train", "--config", "absent.toml"], &["absent.toml"]);
