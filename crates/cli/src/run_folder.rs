@@ -1,5 +1,6 @@
 //! A run on disk: configuration, metrics, event file, checkpoints, agents, result, pictures, report.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use coact_core::{BatchEnv, EnvSpec};
@@ -102,6 +103,24 @@ impl RunFolder {
     /// `result.json`.
     pub fn result_file(&self) -> PathBuf {
         self.dir.join("result.json")
+    }
+
+    /// Holds the folder for one writer until the file is dropped, by whatever end of the process.
+    ///
+    /// # Errors
+    /// Another process trains in this folder.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.dir.join(".lock");
+        let fault = |e: std::io::Error| Error::failed(format!("cannot lock {}: {e}", path.display()));
+        let file = File::create(&path).map_err(fault)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Error::failed(format!(
+                "another process trains in {}; wait for it, or choose another --out",
+                self.dir.display()
+            ))),
+            Err(TryLockError::Error(e)) => Err(fault(e)),
+        }
     }
 
     /// Store of checkpoints.

@@ -43,6 +43,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
         Some(dir) => RunFolder::at(dir),
         None => RunFolder::create(args.out.as_deref(), &name, &config)?,
     };
+    let _lock = folder.lock()?;
     let store = folder.store()?;
     let resumed_at = restore(&mut run, &folder, args)?;
     let mut console = Console::new(&folder, &config, resumed_at, args.quiet)?;
@@ -233,6 +234,11 @@ impl Observer for Console {
         }
         let values: Vec<(&str, f64)> = record.values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         self.events.scalars(unix_time_s(), record.env_steps, &values)
+    }
+
+    fn before_checkpoint(&mut self) -> coact_runner::Result<()> {
+        self.metrics.sync()?;
+        self.events.sync()
     }
 
     fn on_progress(&mut self, p: &Progress) {

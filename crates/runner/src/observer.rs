@@ -40,6 +40,15 @@ pub trait Observer {
         let _ = progress;
     }
 
+    /// A checkpoint is about to be written: whatever was recorded so far must be durable first, or a power cut
+    /// could leave a checkpoint that is newer than its metrics.
+    ///
+    /// # Errors
+    /// What stops the run, for example a full disk.
+    fn before_checkpoint(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
+
     /// A checkpoint is durable.
     fn on_checkpoint(&mut self, env_steps: u64, path: &Path) {
         let _ = (env_steps, path);

@@ -590,6 +590,7 @@ fn finish(run: &mut OffPolicy, reason: StopReason, observer: &mut dyn Observer) 
 
 fn save(run: &OffPolicy, store: Option<&CheckpointStore>, observer: &mut dyn Observer) -> Result<()> {
     let Some(store) = store else { return Ok(()) };
+    observer.before_checkpoint()?;
     let parts = run.parts()?;
     let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
     let path = store.save(run.clock.env_steps, &parts)?;
