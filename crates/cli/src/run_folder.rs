@@ -49,12 +49,15 @@ impl RunFolder {
             None => free_default(name, config.team.seed),
         };
         let folder = Self { dir };
-        for dir in [folder.dir.clone(), folder.checkpoints()] {
-            std::fs::create_dir_all(&dir).map_err(|e| {
+        let make = |dir: &Path| {
+            std::fs::create_dir_all(dir).map_err(|e| {
                 Error::failed(format!("cannot make {}: {e}; choose another --out", dir.display()))
-            })?;
-        }
+            })
+        };
+        // The configuration first: killed here, the folder is empty or can be resumed.
+        make(&folder.dir)?;
         write_atomic(&folder.config_file(), config.to_toml().as_bytes())?;
+        make(&folder.checkpoints())?;
         Ok(folder)
     }
 

@@ -3,7 +3,8 @@
 //! Three parts, one file each:
 //!
 //! - the **accumulator** adds up rewards over `n` steps and never crosses the end of an episode;
-//! - the **ring** keeps the last transitions as struct of arrays, one set of columns a group of agents. An
+//! - the **ring** keeps the last transitions, one row of memory a transition (a random one then costs two places in
+//!   memory, not one a column); batches come out as struct of arrays, one set of columns a group of agents. An
 //!   observation is stored once: the next observation of a record is the observation of a later one, and the
 //!   last observations of truncated episodes have a small table of their own;
 //! - the **sampler** draws uniformly or by priority. Priorities are integers, so their sums are exact, never
