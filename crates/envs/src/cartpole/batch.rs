@@ -326,7 +326,13 @@ impl BatchEnv for CartPoleBatch {
     fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
         self.seed = from.u64()?;
         let Carts { x, v, theta, omega, alive, .. } = &mut self.carts;
-        [x, v, theta, omega].into_iter().try_for_each(|column| from.f32s(column))?;
+        for column in [x, v, theta, omega] {
+            from.f32s(column)?;
+            // A frozen agent's numbers are not computed again, so no step would notice.
+            if let Some(bad) = column.iter().find(|value| !value.is_finite()) {
+                return Err(from.error(format!("{bad} in the state of a cart")));
+            }
+        }
         from.u32s(alive)?;
         if alive.iter().any(|a| *a > 1) {
             return Err(from.error("a truth value is neither 0 nor 1"));
