@@ -1,0 +1,5 @@
+//! Division of labor: assignment, auctions, contract net, consensus-based bundles, coalitions.
+
+mod error;
+
+pub use error::{Error, Result};

@@ -1,0 +1,5 @@
+//! Negotiation: distributed constraint optimization, bargaining, mechanisms, continuous agreement.
+
+mod error;
+
+pub use error::{Error, Result};
