@@ -25,6 +25,10 @@ pub enum Purpose {
     Derive = 7,
     /// Statistics of reports (bootstrap).
     Bootstrap = 8,
+    /// Loss and latency of a message between agents (index: directed link, position: its number there).
+    Message = 9,
+    /// Choices of an agent in a simulated network (index: agent, position: tick).
+    Agent = 10,
 }
 
 const M0: u32 = 0xD251_1F53;
