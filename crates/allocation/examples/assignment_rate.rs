@@ -1,6 +1,8 @@
 //! Times of assignment on random matrices: `cargo run --release -p coact-allocation --example assignment_rate`.
 //! An argument takes the largest dense size.
 
+#![allow(clippy::print_stdout, reason = "an example shows its results")]
+
 use std::time::Instant;
 
 use coact_allocation::assignment::{AuctionOptions, auction, jonker_volgenant, sparse};
