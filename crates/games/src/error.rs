@@ -10,4 +10,61 @@ pub enum Error {
     /// An argument that makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A text that is not what it should be.
+    #[error("line {line}, column {column}: expected {expected}, found {found}")]
+    Parse {
+        /// Line, counted from 1.
+        line: usize,
+        /// Column in characters, counted from 1.
+        column: usize,
+        /// What belongs there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A method that does not apply to a game.
+    #[error("method `{method}` does not apply: {reason}")]
+    DoesNotApply {
+        /// Name of the method.
+        method: &'static str,
+        /// Why, and what to use instead.
+        reason: String,
+    },
+    /// A table whose size does not fit a game.
+    #[error("{what} has {found} entries where {expected} belong; give one for each")]
+    Shape {
+        /// Name of the table.
+        what: &'static str,
+        /// Entries given.
+        found: usize,
+        /// Entries that belong there.
+        expected: usize,
+    },
+    /// Work beyond a limit that the caller set or that memory sets.
+    #[error("{what} needs about {estimate:.0} {unit}, above the limit of {limit:.0}; {remedy}")]
+    TooLarge {
+        /// What was asked.
+        what: String,
+        /// How much it takes.
+        estimate: f64,
+        /// Unit of the estimate.
+        unit: &'static str,
+        /// The limit.
+        limit: f64,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// Floating point arithmetic that lost its way.
+    #[error("{what} lost its accuracy in floating point; solve it in exact arithmetic")]
+    Inaccurate {
+        /// What was computed.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// Shorthand for [`Error::Invalid`].
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::Invalid(text.into())
+    }
 }
