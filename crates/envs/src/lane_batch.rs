@@ -409,14 +409,14 @@ impl Work {
         for (place, column) in call.places.iter().zip(out.groups.iter_mut().flatten()) {
             let (n, d) = (place.n_agents, place.obs_width);
             let rows = &mut column.obs[env * n * d..(env + lanes) * n * d];
-            for a in 0..n {
-                call.rules.observe::<Lanes>(vars, place.first_agent + a, &mut self.tile[..d]);
-                transpose(&self.tile[..d], rows, n * d, a * d);
+            for (a, tile) in self.tile[..n * d].chunks_exact_mut(d.max(1)).enumerate() {
+                call.rules.observe::<Lanes>(vars, place.first_agent + a, tile);
             }
+            transpose(&self.tile[..n * d], rows);
         }
         if !T::OBSERVES_VARS {
             let s = vars.len();
-            transpose(vars, &mut out.state[env * s..(env + lanes) * s], s, 0);
+            transpose(vars, &mut out.state[env * s..(env + lanes) * s]);
         }
     }
 
@@ -474,36 +474,33 @@ fn finite(vars: &[Lanes]) -> bool {
     bad == 0
 }
 
-/// Writes a tile (one entry a column) into rows `[lanes, stride]`, from column `first` on.
+/// Writes a tile (one entry a column) into rows `[lanes, columns]`.
 #[inline(always)]
-fn transpose(tile: &[Lanes], rows: &mut [f32], stride: usize, first: usize) {
-    let (quads, rest) = tile.as_chunks::<4>();
-    for (q, [a, b, c, d]) in quads.iter().enumerate() {
-        put::<4>(&transpose_quad([a, b, c, d]), rows, stride, first + 4 * q);
-    }
-    let first = first + 4 * quads.len();
-    match rest {
-        [a] => put::<1>(&transpose_quad([a, a, a, a]), rows, stride, first),
-        [a, b] => put::<2>(&transpose_quad([a, b, a, b]), rows, stride, first),
-        [a, b, c] => put::<3>(&transpose_quad([a, b, c, c]), rows, stride, first),
-        _ => {}
-    }
-}
-
-/// Copies the first `K` of each four numbers into the rows.
-#[inline(always)]
-fn put<const K: usize>(from: &[[f32; 4]; WIDTH], rows: &mut [f32], stride: usize, first: usize) {
-    for (four, row) in from.iter().zip(rows.chunks_exact_mut(stride)) {
-        row[first..first + K].copy_from_slice(&four[..K]);
+fn transpose(tile: &[Lanes], rows: &mut [f32]) {
+    let width = tile.len();
+    let Some(last) = width.checked_sub(8) else {
+        for (lane, row) in (0..WIDTH).zip(rows.chunks_exact_mut(width.max(1))) {
+            row.iter_mut().zip(tile).for_each(|(to, column)| *to = column.0[lane]);
+        }
+        return;
+    };
+    let mut first = 0;
+    while first <= last {
+        // The last eight columns overlap those before them, which costs less than a remainder of another width.
+        let eight = transpose_eight(&tile[first..first + 8]);
+        for (from, row) in eight.iter().zip(rows.chunks_exact_mut(width)) {
+            row[first..first + 8].copy_from_slice(from);
+        }
+        first = if first < last { last.min(first + 8) } else { width };
     }
 }
 
-/// Four columns as sixteen rows; compiles to shuffles.
+/// Eight columns as sixteen rows; compiles to shuffles.
 #[inline(always)]
-fn transpose_quad(columns: [&Lanes; 4]) -> [[f32; 4]; WIDTH] {
-    let mut rows = [[0.0; 4]; WIDTH];
+fn transpose_eight(columns: &[Lanes]) -> [[f32; 8]; WIDTH] {
+    let mut rows = [[0.0; 8]; WIDTH];
     for lane in 0..WIDTH {
-        for k in 0..4 {
+        for k in 0..8 {
             rows[lane][k] = columns[k].0[lane];
         }
     }

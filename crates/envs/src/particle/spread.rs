@@ -25,7 +25,7 @@
 use coact_core::Result;
 use serde::{Deserialize, Serialize};
 
-use super::world::{Body, World, distance, offset};
+use super::world::{Body, World, distance, offset, square};
 use super::{Group, Particle, Row, Scenario, check_count, points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
@@ -114,11 +114,12 @@ impl Scenario for Spread {
         let mut global = R::of(0.0);
         for landmark in 0..n {
             let at = world.landmark(vars, landmark);
-            let mut nearest = distance(world.agent(vars, 0), at);
+            // The root of the smallest square is the smallest root, to the last bit, and costs one root.
+            let mut nearest = square(offset(world.agent(vars, 0), at));
             for agent in 1..n {
-                nearest = distance(world.agent(vars, agent), at).min(nearest);
+                nearest = square(offset(world.agent(vars, agent), at)).min(nearest);
             }
-            global = global - nearest;
+            global = global - nearest.sqrt();
         }
         let shared = global * R::of(1.0 - self.local_ratio);
         reward.fill(R::of(0.0));

@@ -171,7 +171,13 @@ impl Formula<2, 2> for SpeedLimit {
 /// Length of a vector.
 #[inline(always)]
 pub fn length<R: Real>(v: [R; 2]) -> R {
-    (v[0] * v[0] + v[1] * v[1]).sqrt()
+    square(v).sqrt()
+}
+
+/// Square of the length of a vector.
+#[inline(always)]
+pub fn square<R: Real>(v: [R; 2]) -> R {
+    v[0] * v[0] + v[1] * v[1]
 }
 
 /// From `from` to `to`.
