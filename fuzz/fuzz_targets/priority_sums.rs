@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
             5 if total > 0 => {
                 let mut out = vec![0; 1 + index % 300];
                 let u = f64::from(value) / 4_294_967_296.0;
-                sums.stratified(|| u, &mut out);
+                sums.stratified(|drawn| drawn.fill(u), &mut out);
                 let width = total as f64 / out.len() as f64;
                 for (i, &found) in out.iter().enumerate() {
                     let mass = (((u + i as f64) * width) as u64).min(total - 1);

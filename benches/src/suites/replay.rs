@@ -73,9 +73,8 @@ pub fn sums_update() -> Run<'static> {
             let start = turn % POOL * BATCH;
             // Other leaves in every round, so that each update changes something.
             let shift = turn / POOL % BATCH;
-            for (&id, &leaf) in ids[start..start + BATCH].iter().zip(&leaves[start + shift..]) {
-                sums.set(id as usize, leaf);
-            }
+            let batch = ids[start..start + BATCH].iter().zip(&leaves[start + shift..]);
+            sums.set_each(batch.map(|(&id, &leaf)| (id as usize, leaf)));
             turn += 1;
         }
         std::hint::black_box(sums.total());
@@ -90,7 +89,7 @@ pub fn sums_sample() -> Run<'static> {
     let mut out = vec![0_u64; BATCH];
     Box::new(move |calls| {
         for _ in 0..calls {
-            sums.stratified(|| rng.uniform_f64(), &mut out);
+            sums.stratified(|drawn| drawn.fill_with(|| rng.uniform_f64()), &mut out);
             std::hint::black_box(&mut out);
         }
         Ok(())

@@ -44,14 +44,12 @@ fn sums() {
     let ids: Vec<usize> = (0..1 << 12).map(|_| rng.below(N as u32) as usize).collect();
     let leaves: Vec<u32> = ids.iter().map(|_| 1 + rng.below(1 << 24)).collect();
     best("set, 4,096 random leaves", ids.len(), || {
-        for (&id, &leaf) in ids.iter().zip(&leaves) {
-            sums.set(id, leaf);
-        }
+        sums.set_each(ids.iter().zip(&leaves).map(|(&id, &leaf)| (id, leaf)));
     });
     for batch_size in [32, 128, 1024, 65_536] {
         let mut out = vec![0; batch_size];
         best(&format!("stratified draw, batch of {batch_size}"), batch_size, || {
-            sums.stratified(|| rng.uniform_f64(), &mut out);
+            sums.stratified(|drawn| drawn.fill_with(|| rng.uniform_f64()), &mut out);
             black_box(&out);
         });
     }

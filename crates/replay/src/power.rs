@@ -14,6 +14,7 @@ pub(crate) struct Exponent {
 
 impl Exponent {
     /// `y` must be finite.
+    #[inline(always)]
     pub fn new(y: f32) -> Self {
         let coarse = f32::from_bits(y.to_bits() & 0xffff_f000);
         Self { whole: y, coarse, fine: y - coarse }

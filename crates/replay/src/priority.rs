@@ -42,6 +42,7 @@ fn round_leaf(scaled: f32) -> u32 {
 }
 
 /// Writes [`leaf_of`] of every value to `out`.
+#[inline(always)]
 pub(crate) fn leaves_of(td_abs: &[f32], eps: f32, alpha: f32, out: &mut [u32; CHUNK]) {
     let alpha = Exponent::new(alpha);
     for (o, &td) in out.iter_mut().zip(td_abs) {
@@ -51,6 +52,7 @@ pub(crate) fn leaves_of(td_abs: &[f32], eps: f32, alpha: f32, out: &mut [u32; CH
 
 /// Importance weights `(N P)^-beta` divided by that of a transition with leaf `least`: `(least / leaf)^beta`.
 /// `leaves` and `least` must not hold 0.
+#[inline(always)]
 pub fn importance_weights(leaves: &[u32], least: u32, beta: f32, out: &mut [f32]) {
     let (least, beta) = (least as f32, Exponent::new(beta));
     for (o, &leaf) in out.iter_mut().zip(leaves) {
@@ -144,7 +146,7 @@ impl PrioritySums {
     ///
     /// # Panics
     /// If there is no such leaf.
-    #[inline]
+    #[inline(always)]
     pub fn set_each(&mut self, entries: impl Iterator<Item = (usize, u32)>) {
         let Self { n, leaves, low, middle, top, minima } = self;
         let leaves = &mut leaves[..*n];
@@ -198,6 +200,7 @@ impl PrioritySums {
     ///
     /// # Panics
     /// If a mass is not below the total.
+    #[inline(always)]
     pub fn find_sorted(&self, masses: &mut [u64]) {
         let Some(&last) = masses.last() else { return };
         assert!(last < self.total(), "mass {last} of a total of {}", self.total());
@@ -236,19 +239,24 @@ impl PrioritySums {
     }
 
     /// One draw from each of `out.len()` equal parts of the total, in ascending order: the mass of draw `i` is
-    /// `(u + i) * total / out.len()`, with `u` in [0, 1) from `uniform`.
+    /// `(u + i) * total / out.len()`, with `u` in [0, 1). `uniforms` is called to fill consecutive pieces of at most 64.
     ///
     /// # Panics
     /// If every leaf is 0 and a draw is asked for.
-    pub fn stratified(&self, mut uniform: impl FnMut() -> f64, out: &mut [u64]) {
+    #[inline(always)]
+    pub fn stratified(&self, mut uniforms: impl FnMut(&mut [f64]), out: &mut [u64]) {
         if out.is_empty() {
             return;
         }
         let total = self.total();
         assert!(total > 0, "nothing to draw from");
         let width = total as f64 / out.len() as f64;
-        for (i, mass) in out.iter_mut().enumerate() {
-            *mass = (((uniform() + i as f64) * width) as u64).min(total - 1);
+        for (piece, masses) in out.chunks_mut(CHUNK).enumerate() {
+            let mut drawn = [0.0; CHUNK];
+            uniforms(&mut drawn[..masses.len()]);
+            for (i, (mass, u)) in masses.iter_mut().zip(drawn).enumerate() {
+                *mass = (((u + (piece * CHUNK + i) as f64) * width) as u64).min(total - 1);
+            }
         }
         self.find_sorted(out);
     }
@@ -301,6 +309,7 @@ impl<'a> Walk<'a> {
 }
 
 /// One level down: from sums and what is left of masses there to the sums (or leaves) below.
+#[inline(always)]
 fn descend<T: Copy + Into<u64>>(index: &mut [u32], rest: &mut [u64], sums: &[T]) {
     let (chunks, _) = sums.as_chunks::<FAN>();
     for (index, rest) in index.iter_mut().zip(rest) {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use coact_core::rng::{key_of, philox4x32, unit_f64};
 use coact_core::{ActionBatch, EnvSpec, StepBatch, Stream};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::accumulator::Accumulator;
 use crate::batch::Batch;
@@ -260,25 +261,14 @@ impl Replay {
     }
 
     fn draw_prioritized(&self, p: &Priorities, rng: &mut Stream, beta: f32, out: &mut Batch) {
-        // One key from the stream, then numbers by counter: they do not wait for each other.
         let key = key_of(rng.next_u64());
-        let (mut n, mut words) = (0, [0; 4]);
-        let uniform = || {
-            if n % 2 == 0 {
-                words = philox4x32([n / 2, 0, 0, 0], key);
-            }
-            let high = (n % 2 * 2) as usize;
-            n += 1;
-            unit_f64(words[high], words[high + 1])
-        };
-        p.sums.stratified(uniform, &mut out.ids);
-        let leaf = |cell: u64| p.sums.get(cell as usize);
-        let least = p.least.or_else(|| out.ids.iter().map(|&c| leaf(c)).min()).unwrap_or(1);
-        for (weights, cells) in out.weight.chunks_mut(64).zip(out.ids.chunks(64)) {
-            let mut leaves = [1; 64];
-            leaves.iter_mut().zip(cells).for_each(|(l, &c)| *l = leaf(c));
-            priority::importance_weights(&leaves[..cells.len()], least, beta, weights);
-        }
+        Arch::new().dispatch(Draw {
+            priorities: p,
+            key,
+            beta,
+            cells: &mut out.ids,
+            weights: &mut out.weight,
+        });
         out.ids.iter_mut().for_each(|id| *id = self.id_of(*id as usize));
     }
 
@@ -385,19 +375,8 @@ impl Replay {
         let n_envs = self.config.n_envs as u64;
         let (oldest, newest) = (oldest * n_envs, newest * n_envs);
         check_priorities(ids, td_abs, newest)?;
-        let mut n_set = 0;
-        let mut largest = p.largest;
-        for (ids, td_abs) in ids.chunks(64).zip(td_abs.chunks(64)) {
-            let mut leaves = [0; 64];
-            priority::leaves_of(td_abs, p.settings.eps, p.settings.alpha, &mut leaves);
-            let entries = ids.iter().zip(&leaves).filter(|&(&id, _)| id >= oldest);
-            p.sums.set_each(entries.map(|(&id, &leaf)| {
-                n_set += 1;
-                largest = largest.max(leaf);
-                (cell_of(inserted - id, head, n_cells), leaf)
-            }));
-        }
-        p.largest = largest;
+        let cells = CellsOf { inserted, oldest, head, n_cells };
+        let n_set = Arch::new().dispatch(Update { priorities: &mut *p, ids, td_abs, cells });
         p.refresh(self.config.normalize_weights_by);
         Ok(ids.len() - n_set)
     }
@@ -468,6 +447,84 @@ fn check_priorities(ids: &[u64], td_abs: &[f32], newest: u64) -> Result<()> {
         return Err(Error::UnknownId { id, newest: newest.saturating_sub(1) });
     }
     Ok(())
+}
+
+/// Where ids are stored.
+#[derive(Clone, Copy)]
+struct CellsOf {
+    /// Id of the first cell of `head`.
+    inserted: u64,
+    /// The smallest id that is still stored.
+    oldest: u64,
+    head: usize,
+    n_cells: usize,
+}
+
+/// Setting priorities, to be compiled for each instruction set: powers are most of the work.
+struct Update<'a> {
+    priorities: &'a mut Priorities,
+    ids: &'a [u64],
+    td_abs: &'a [f32],
+    cells: CellsOf,
+}
+
+impl WithSimd for Update<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> usize {
+        let Self { priorities: p, ids, td_abs, cells } = self;
+        let (mut n_set, mut largest) = (0, p.largest);
+        for (ids, td_abs) in ids.chunks(64).zip(td_abs.chunks(64)) {
+            let mut leaves = [0; 64];
+            priority::leaves_of(td_abs, p.settings.eps, p.settings.alpha, &mut leaves);
+            let entries = ids.iter().zip(&leaves).filter(|&(&id, _)| id >= cells.oldest);
+            p.sums.set_each(entries.map(|(&id, &leaf)| {
+                n_set += 1;
+                largest = largest.max(leaf);
+                (cell_of(cells.inserted - id, cells.head, cells.n_cells), leaf)
+            }));
+        }
+        p.largest = largest;
+        n_set
+    }
+}
+
+/// A prioritized draw of cells and their weights, to be compiled for each instruction set.
+struct Draw<'a> {
+    priorities: &'a Priorities,
+    /// Numbers are drawn by counter under this key, so that they do not wait for each other.
+    key: [u32; 2],
+    beta: f32,
+    cells: &'a mut [u64],
+    weights: &'a mut [f32],
+}
+
+impl WithSimd for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let Self { priorities: p, key, beta, cells, weights } = self;
+        let mut first = 0;
+        let uniforms = |drawn: &mut [f64]| {
+            let mut pairs = [[0.0; 2]; 32];
+            for (block, pair) in (first..).zip(&mut pairs) {
+                let words = philox4x32([block, 0, 0, 0], key);
+                *pair = [unit_f64(words[0], words[1]), unit_f64(words[2], words[3])];
+            }
+            first += 32;
+            drawn.copy_from_slice(&pairs.as_flattened()[..drawn.len()]);
+        };
+        p.sums.stratified(uniforms, cells);
+        let leaf = |cell: u64| p.sums.get(cell as usize);
+        let least = p.least.or_else(|| cells.iter().map(|&c| leaf(c)).min()).unwrap_or(1);
+        for (weights, cells) in weights.chunks_mut(64).zip(cells.chunks(64)) {
+            let mut leaves = [1; 64];
+            leaves.iter_mut().zip(cells).for_each(|(l, &c)| *l = leaf(c));
+            priority::importance_weights(&leaves[..cells.len()], least, beta, weights);
+        }
+    }
 }
 
 impl Priorities {

@@ -48,7 +48,7 @@ fn counts(sums: &PrioritySums, batch_size: usize) -> Vec<u64> {
     let mut counts = vec![0; sums.len()];
     let mut out = vec![0; batch_size];
     for _ in 0..1_000_000 / batch_size {
-        sums.stratified(|| rng.uniform_f64(), &mut out);
+        sums.stratified(|drawn| drawn.fill_with(|| rng.uniform_f64()), &mut out);
         out.iter().for_each(|&i| counts[i as usize] += 1);
     }
     counts
@@ -84,7 +84,7 @@ fn every_stratum_gives_one_draw() {
     let mut rng = Stream::new(3, Purpose::Replay, 0, 0);
     let mut out = vec![0; 37];
     for _ in 0..200 {
-        sums.stratified(|| rng.uniform_f64(), &mut out);
+        sums.stratified(|drawn| drawn.fill_with(|| rng.uniform_f64()), &mut out);
         let width = sums.total() as f64 / 37.0;
         for (i, &found) in out.iter().enumerate() {
             let before: u64 = sums.leaves()[..found as usize].iter().map(|&l| u64::from(l)).sum();

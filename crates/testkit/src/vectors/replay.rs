@@ -154,7 +154,7 @@ fn draw(
 ) -> Result<Vec<u64>, Fault> {
     let mut rest = uniforms.iter();
     let mut drawn = vec![0; uniforms.len()];
-    sums.stratified(|| rest.next().copied().unwrap_or(0.0), &mut drawn);
+    sums.stratified(|piece| piece.fill_with(|| rest.next().copied().unwrap_or(0.0)), &mut drawn);
     let expected = indices(case.value, name, n)?;
     let same = drawn.iter().map(|&i| i as usize).eq(expected.iter().copied());
     case.check(same, || format!("{name}: {drawn:?}, recorded {expected:?}"));
