@@ -2,6 +2,7 @@
 //! `coact`, for the suite that trains), and runs it. What is measured and how is in `benches/`.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::{Failure, Result, peers, process};
@@ -38,11 +39,10 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     let threads = args.count("--threads")?;
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
     let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
-    let coact = if trains { Some(built_binary(root)?) } else { None };
+    let coact = if trains { Some(process::release_binary(root, "coact")?) } else { None };
 
-    let mut command =
-        process::cargo(root, &["run", "--release", "--quiet", "-p", "coact-benches", "--bin", "measure"]);
-    command.arg("--").args(&args.words);
+    let mut command = Command::new(process::release_binary(root, "measure")?);
+    command.current_dir(root).args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");
     }
@@ -53,7 +53,7 @@ pub fn run(root: &Path, args: &[String]) -> Result {
         command.args(["--threads", &n.to_string()]);
     }
     if let Some(path) = coact {
-        command.args(["--coact", &path]);
+        command.arg("--coact").arg(path);
     }
     if let Some(list) = args.option("--peers") {
         let (python, ready) = peers::prepare(root, list)?;
@@ -62,19 +62,4 @@ pub fn run(root: &Path, args: &[String]) -> Result {
         }
     }
     process::run(&mut command)
-}
-
-/// Builds the release binary of `coact` and returns its path.
-fn built_binary(root: &Path) -> Result<String> {
-    let args = ["build", "--release", "--quiet", "-p", "coact", "--message-format=json-render-diagnostics"];
-    let messages = process::capture(&mut process::cargo(root, &args))?;
-    let executable = |line: &str| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(str::to_owned)
-    };
-    Ok(messages
-        .lines()
-        .filter_map(executable)
-        .next_back()
-        .ok_or_else(|| "cargo built no coact binary".to_owned())?)
 }

@@ -2,6 +2,7 @@
 //! `golden` binary of `coact-benches`; this builds it and runs it.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::{Result, process};
@@ -20,9 +21,8 @@ Example: cargo xtask golden --bless && git diff testdata/golden";
 pub fn run(root: &Path, args: &[String]) -> Result {
     let args = Args::parse(args, &["--bless"], &[])?;
     args.no_words()?;
-    let mut command =
-        process::cargo(root, &["run", "--release", "--quiet", "-p", "coact-benches", "--bin", "golden"]);
-    command.args(["--", "--dir"]).arg(root.join("testdata/golden"));
+    let mut command = Command::new(process::release_binary(root, "golden")?);
+    command.current_dir(root).arg("--dir").arg(root.join("testdata/golden"));
     if args.flag("--bless") {
         command.arg("--bless");
     }

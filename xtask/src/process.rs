@@ -1,7 +1,7 @@
 //! Child processes: started in the workspace root, shown before they run, and judged by their exit status.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{Failure, Result};
@@ -47,6 +47,32 @@ pub fn capture(command: &mut Command) -> Result<String> {
         )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Builds binaries or examples (`what`: `["--bin", "golden"]`, `["--examples"]`) and returns the paths of what was
+/// built. Features are those of the whole workspace, so that no two builds of ours compile a dependency twice.
+pub fn built(root: &Path, profile: &str, what: &[&str]) -> Result<Vec<PathBuf>> {
+    let format = "--message-format=json-render-diagnostics";
+    let mut command = cargo(root, &["build", "--workspace", "--profile", profile, "--quiet", format]);
+    command.args(what);
+    eprintln!("$ {}", line_of(&command));
+    let kind = if what.contains(&"--examples") { "example" } else { "bin" };
+    let path = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_kind = message["target"]["kind"].as_array()?.iter().any(|k| k == kind);
+        message["executable"].as_str().filter(|_| is_kind).map(PathBuf::from)
+    };
+    let stdout = command.stderr(Stdio::inherit()).output().map_err(|e| cannot_start(&command, &e))?;
+    if !stdout.status.success() {
+        return Err(Failure::Run(format!("`{}` failed ({})", line_of(&command), stdout.status)));
+    }
+    Ok(String::from_utf8_lossy(&stdout.stdout).lines().filter_map(path).collect())
+}
+
+/// Builds one binary for release and returns its path.
+pub fn release_binary(root: &Path, name: &str) -> Result<PathBuf> {
+    let built = built(root, "release", &["--bin", name])?;
+    built.into_iter().next_back().ok_or_else(|| Failure::Run(format!("cargo built no binary {name}")))
 }
 
 /// Whether the command can be started and succeeds; its output is discarded.

@@ -2,6 +2,7 @@
 //! known to the `vectors` binary of `coact-testkit`; this builds it and runs it.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::{Result, process};
@@ -24,9 +25,6 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     if !dir.is_dir() {
         return Err(format!("no folder {}; give one with --dir", dir.display()).into());
     }
-    let mut command = process::cargo(
-        root,
-        &["run", "--release", "--quiet", "-p", "coact-testkit", "--bin", "vectors", "--"],
-    );
-    process::run(command.arg("--dir").arg(dir))
+    let mut command = Command::new(process::release_binary(root, "vectors")?);
+    process::run(command.current_dir(root).arg("--dir").arg(dir))
 }

@@ -1,7 +1,7 @@
 //! Nothing is allocated in `push`, `sample` and `update_priorities` after warm-up. Alone in its program, without a
 //! harness, because the counter counts every thread.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../../testkit/src/alone.rs"]
 mod alone;

@@ -294,7 +294,7 @@ impl Carts {
             bad |= not_finite(next);
             [x[i], v[i], theta[i], omega[i]] = next;
             elapsed[i] += 1;
-            marks[i] = DOWN * u8::from(fallen) | LATE * u8::from(elapsed[i] >= limit);
+            marks[i] = (DOWN * u8::from(fallen)) | (LATE * u8::from(elapsed[i] >= limit));
         }
         bad == 0
     }
@@ -333,7 +333,7 @@ fn mark(alive: &[u32], elapsed: &mut [u32], limit: u32, marks: &mut [u8]) {
     for ((up, elapsed), mark) in alive.chunks_exact(n).zip(elapsed).zip(marks) {
         *elapsed += 1;
         let all_up = up.iter().fold(1, |all, a| all & a);
-        *mark = DOWN * u8::from(all_up == 0) | LATE * u8::from(*elapsed >= limit);
+        *mark = (DOWN * u8::from(all_up == 0)) | (LATE * u8::from(*elapsed >= limit));
     }
 }
 
