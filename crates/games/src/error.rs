@@ -54,6 +54,14 @@ pub enum Error {
         /// What to do instead.
         remedy: String,
     },
+    /// A long search that its observer ended.
+    #[error("{what} was stopped after {after} steps; allow more, or take a method that seeks one answer")]
+    Stopped {
+        /// What was running.
+        what: &'static str,
+        /// How far it got.
+        after: usize,
+    },
     /// Floating point arithmetic that lost its way.
     #[error("{what} lost its accuracy in floating point; solve it in exact arithmetic")]
     Inaccurate {

@@ -7,6 +7,7 @@ use std::fmt::{Debug, Display};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use num_bigint::BigInt;
+use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use crate::dictionary::{Dictionary, FloatDictionary, IntegerDictionary};
@@ -55,6 +56,10 @@ pub trait Scalar:
     /// The exact value; none if it is not finite.
     fn to_rational(&self) -> Option<Rational>;
 
+    /// A positive number of which all numbers of a list are whole multiples; for floats, their largest size
+    /// (1 if all are zero).
+    fn unit_of(list: &[Self]) -> Self;
+
     /// Reads an integer, decimal (`-1.5`, `2e-3`) or fraction (`3/4`).
     fn parse(text: &str) -> Option<Self> {
         parse_rational(text).map(|x| Self::from_rational(&x))
@@ -90,6 +95,11 @@ impl Scalar for f64 {
     fn to_rational(&self) -> Option<Rational> {
         Rational::from_float(*self)
     }
+
+    fn unit_of(list: &[Self]) -> Self {
+        let size = list.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+        if size > 0.0 { size } else { 1.0 }
+    }
 }
 
 impl Scalar for Rational {
@@ -115,6 +125,13 @@ impl Scalar for Rational {
 
     fn to_rational(&self) -> Option<Rational> {
         Some(self.clone())
+    }
+
+    fn unit_of(list: &[Self]) -> Self {
+        let denominator = list.iter().fold(BigInt::one(), |l, x| l.lcm(x.denom()));
+        let multiples = list.iter().map(|x| x.numer() * (&denominator / x.denom()));
+        let common = multiples.fold(BigInt::zero(), |g, x| g.gcd(&x));
+        if common.is_zero() { Self::one() } else { Self::new(common, denominator) }
     }
 }
 

@@ -66,18 +66,22 @@ impl Dictionary for FloatDictionary {
     type Value = f64;
 
     fn new(n_rows: usize, n_columns: usize, entries: &[f64]) -> Self {
+        let mut dictionary = Self::new_even(n_rows, n_columns, entries);
+        dictionary.scale();
+        dictionary
+    }
+
+    fn new_even(n_rows: usize, n_columns: usize, entries: &[f64]) -> Self {
         assert_eq!(entries.len(), n_rows * n_columns, "entries of a [{n_rows}, {n_columns}] dictionary");
         assert!(entries.iter().all(|x| x.is_finite()), "a dictionary of numbers that are not finite");
-        let mut dictionary = Self {
+        Self {
             entries: entries.to_vec(),
             n_rows,
             n_columns,
             row_scale: vec![1.0; n_rows],
             column_scale: vec![1.0; n_columns],
             pivot_row: vec![0.0; n_columns],
-        };
-        dictionary.scale();
-        dictionary
+        }
     }
 
     fn n_rows(&self) -> usize {

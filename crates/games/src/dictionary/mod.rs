@@ -28,6 +28,14 @@ pub trait Dictionary: Clone + Debug + Send {
     /// If the number of entries is another, or a float is not finite.
     fn new(n_rows: usize, n_columns: usize, entries: &[Self::Value]) -> Self;
 
+    /// A dictionary of entries that are all of about one size, so that floats need no scales.
+    ///
+    /// # Panics
+    /// See [`Dictionary::new`].
+    fn new_even(n_rows: usize, n_columns: usize, entries: &[Self::Value]) -> Self {
+        Self::new(n_rows, n_columns, entries)
+    }
+
     /// Number of rows.
     fn n_rows(&self) -> usize;
 
@@ -49,6 +57,24 @@ pub trait Dictionary: Clone + Debug + Send {
     /// Compares `t[a][column] / t[a][over]` with `t[b][column] / t[b][over]`, where both `over` are positive;
     /// floats within the tolerance of each other are `Equal`.
     fn compare_ratios(&self, column: usize, over: usize, a: usize, b: usize) -> Ordering;
+
+    /// The rows in which `t[row][column] / t[row][over]` is least, among the first `n_rows` whose `over` is
+    /// positive; more than one where ratios tie, none where no row is positive.
+    fn least_ratios(&self, column: usize, over: usize, n_rows: usize, rows: &mut Vec<usize>) {
+        rows.clear();
+        for row in (0..n_rows).filter(|&row| self.sign(row, over).is_gt()) {
+            let order =
+                rows.first().map_or(Ordering::Less, |&best| self.compare_ratios(column, over, row, best));
+            match order {
+                Ordering::Less => {
+                    rows.clear();
+                    rows.push(row);
+                }
+                Ordering::Equal => rows.push(row),
+                Ordering::Greater => {}
+            }
+        }
+    }
 
     /// An entry without scales.
     fn value(&self, row: usize, column: usize) -> Self::Value;
