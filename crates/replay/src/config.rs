@@ -68,12 +68,16 @@ impl ReplayConfig {
         let least = self.n_envs.saturating_mul(self.n_step + 1);
         if self.capacity < least {
             return fail(format!(
-                "`capacity` {} is too small for {} environments and {} steps; use at least {least}",
+                "`capacity` (a run: `buffer_size`) {} is too small for {} environments and {} steps; use at least {least}",
                 self.capacity, self.n_envs, self.n_step
             ));
         }
         if self.capacity > 1 << 30 {
-            return fail(format!("`capacity` is {}; use at most {}", self.capacity, 1 << 30));
+            return fail(format!(
+                "`capacity` (a run: `buffer_size`) is {}; use at most {}",
+                self.capacity,
+                1 << 30
+            ));
         }
         if let Some(Prioritized { alpha, eps }) = self.prioritized {
             if !(alpha.is_finite() && alpha >= 0.0) {

@@ -12,7 +12,7 @@ pub enum Error {
     Config(String),
     /// The memory is not there.
     #[error(
-        "replay of {capacity} transitions needs {bytes} bytes, which this machine cannot give; lower `capacity`"
+        "replay of {capacity} transitions needs {bytes} bytes, which this machine cannot give; lower `capacity` (a run: `buffer_size`)"
     )]
     Memory {
         /// Transitions asked for.

@@ -198,7 +198,7 @@ impl ValueSettings {
             every.is_none() || self.tau.is_none(),
             "tau",
             format!("{:?}", self.tau.unwrap_or_default()),
-            "it cannot stand beside `target_network_update_freq`; choose soft or hard target updates",
+            "it cannot stand beside `target_network_update_freq`; choose soft target updates (target_network_update_freq=none) or hard ones (tau=none)",
         )?;
         self.check_combinations()
     }
