@@ -3,6 +3,7 @@
 
 use crate::assignment::{Assignment, Prices};
 use crate::matrix::{CostMatrix, Objective, SparseCosts};
+use crate::team::{Goal, Team};
 use crate::{Error, Result};
 
 /// What the check of an assignment found.
@@ -140,4 +141,107 @@ fn dual_bound(
     // Clearing a wrong sign only makes pairs cheaper to satisfy, so the violation alone corrects the bound.
     let bound = sum - sign * violation * n_rows.min(n_cols) as f64;
     Ok((bound, overstep))
+}
+
+/// What the check of a plan for a team found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanCertificate {
+    /// Start of each task; `None` for tasks that nobody does.
+    pub starts: Vec<Option<f64>>,
+    /// Distance traveled by all robots.
+    pub travel: f64,
+    /// End of the last task.
+    pub makespan: f64,
+    /// Sum of rewards, discounted where the goal says so.
+    pub reward: f64,
+    /// Tasks that nobody does.
+    pub unassigned: Vec<usize>,
+}
+
+/// Checks a plan: every robot able and within its capacity, every task done once at most, in time and after those
+/// that it waits for; and adds up distance, time and reward anew. Starts are found as the least solution of all
+/// "not before" conditions at once, not by following the plan.
+///
+/// # Errors
+/// One line about the first thing that is wrong.
+pub fn check_plan(team: &Team, paths: &[Vec<usize>]) -> Result<PlanCertificate> {
+    let wrong = |text: String| Err(Error::invalid(text));
+    let (robots, tasks) = (team.robots(), team.tasks());
+    if paths.len() != robots.len() {
+        return wrong(format!("{} paths for {} robots", paths.len(), robots.len()));
+    }
+    let mut robot_of = vec![None; tasks.len()];
+    for (r, path) in paths.iter().enumerate() {
+        if path.len() > robots[r].capacity {
+            return wrong(format!(
+                "robot {r} has {} tasks, its capacity is {}",
+                path.len(),
+                robots[r].capacity
+            ));
+        }
+        for &t in path {
+            if t >= tasks.len() {
+                return wrong(format!("robot {r} has task {t} of {}", tasks.len()));
+            }
+            if let Some(skill) = tasks[t].skills.iter().find(|skill| !robots[r].skills.contains(skill)) {
+                return wrong(format!("robot {r} has task {t} without the skill `{skill}`"));
+            }
+            if robot_of[t].replace(r).is_some() {
+                return wrong(format!("task {t} is assigned twice"));
+            }
+        }
+    }
+    let leg = |r: usize, from: Option<usize>, to: usize| {
+        let [x, y] = from.map_or(robots[r].position, |t| tasks[t].position);
+        let [to_x, to_y] = tasks[to].position;
+        ((x - to_x) * (x - to_x) + (y - to_y) * (y - to_y)).sqrt()
+    };
+    let mut starts: Vec<f64> = tasks.iter().map(|task| task.earliest).collect();
+    // A round in which nothing moves is the end; one more than there are tasks means a circle of waiting.
+    let mut n_rounds = 0;
+    loop {
+        let mut moved = false;
+        for (r, path) in paths.iter().enumerate() {
+            for (k, &t) in path.iter().enumerate() {
+                let from = if k == 0 { None } else { Some(path[k - 1]) };
+                let free = from.map_or(0.0, |p| starts[p] + tasks[p].duration);
+                let mut start = starts[t].max(free + leg(r, from, t) / robots[r].speed);
+                for &p in &tasks[t].after {
+                    if robot_of[p].is_none() {
+                        return wrong(format!("task {t} waits for task {p}, which nobody does"));
+                    }
+                    start = start.max(starts[p] + tasks[p].duration);
+                }
+                moved |= start > starts[t];
+                starts[t] = start;
+            }
+        }
+        n_rounds += 1;
+        if !moved {
+            break;
+        }
+        if n_rounds > tasks.len() + 1 {
+            return wrong("tasks wait for each other in a circle".to_string());
+        }
+    }
+    let assigned = || (0..tasks.len()).filter(|&t| robot_of[t].is_some());
+    // Rounding may differ from the plan's own by little.
+    if let Some(t) = assigned().find(|&t| starts[t] > tasks[t].latest + 1e-9 * tasks[t].latest.abs().max(1.0))
+    {
+        return wrong(format!("task {t} starts at {}, which is after {}", starts[t], tasks[t].latest));
+    }
+    let travel = paths.iter().enumerate().flat_map(|(r, path)| {
+        path.iter().enumerate().map(move |(k, &t)| leg(r, if k == 0 { None } else { Some(path[k - 1]) }, t))
+    });
+    let discount = match team.goal() {
+        Goal::Reward { discount } => discount,
+        Goal::Travel | Goal::Makespan => 1.0,
+    };
+    Ok(PlanCertificate {
+        travel: travel.sum(),
+        makespan: assigned().map(|t| starts[t] + tasks[t].duration).fold(0.0, f64::max),
+        reward: assigned().map(|t| tasks[t].reward * discount.powf(starts[t])).sum(),
+        unassigned: (0..tasks.len()).filter(|&t| robot_of[t].is_none()).collect(),
+        starts: (0..tasks.len()).map(|t| robot_of[t].map(|_| starts[t])).collect(),
+    })
 }

@@ -1,10 +1,32 @@
-//! Division of labor: assignment, auctions, contract net, consensus-based bundles, coalitions.
+//! Division of labor: who does what, decided by one planner, by auctions, or by agents that only talk to their
+//! neighbors.
+//!
+//! - [`assignment`]: one partner each, at the least total (Jonker-Volgenant, Hungarian, auction, sparse, k best).
+//! - [`team`], [`bids`], [`sequential`], [`exact`]: robots and tasks in space and time; greedy, auctions, optima.
+//! - [`cbaa`], [`cbba`], [`contract_net`]: protocols on the simulator of `coact-messaging`.
+//! - [`generalized`]: tasks that share the capacity of their agent.
+//! - [`coalition`]: Shapley value, least core, coalition structures.
+//! - [`certificate`]: independent checks of answers; [`taxonomy`]: the names of problem classes.
+//!
+//! Not here: learning, files, pictures.
 
 pub mod assignment;
+pub mod bids;
+pub mod cbaa;
+pub mod cbba;
 pub mod certificate;
+pub mod coalition;
+pub mod consensus;
+pub mod contract_net;
 mod error;
+pub mod exact;
+pub mod generalized;
 pub mod matrix;
+pub mod sequential;
+pub mod taxonomy;
+pub mod team;
 
 pub use assignment::{Assignment, Prices};
 pub use error::{Error, Result};
 pub use matrix::{CostMatrix, FORBIDDEN, Objective, SparseCosts};
+pub use team::{Goal, Robot, Task, Team};

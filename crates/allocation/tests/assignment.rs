@@ -1,5 +1,7 @@
 //! Assignment methods against recorded optima, against brute force and against each other.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+
 use coact_allocation::assignment::{
     Assignment, AuctionOptions, auction, best_assignments, hungarian, jonker_volgenant, sparse,
 };
