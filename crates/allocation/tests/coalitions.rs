@@ -134,8 +134,8 @@ fn samples_come_near_and_know_how_near() {
     let exact = shapley_value(&game);
     let sampled = shapley_value_sampled(10, 2000, 5, worth).unwrap();
     assert!((sampled.values.iter().sum::<f64>() - game.value(game.grand())).abs() < 1e-9);
-    for i in 0..10 {
-        let error = (sampled.values[i] - exact[i]).abs();
+    for (i, exact) in exact.iter().enumerate() {
+        let error = (sampled.values[i] - exact).abs();
         assert!(error < 4.0 * sampled.standard_errors[i], "player {i}: {error}");
         assert!(error < sampled.error_bound(1.0, 0.01));
     }

@@ -287,7 +287,7 @@ fn contracts_go_to_the_best_bid_and_survive_faults() {
         assert_eq!((quiet.n_calls, quiet.n_rebids, quiet.unassigned.len()), (7, 0, 0));
         // Announcement, answer, award or rejection to all who proposed, report.
         let n_proposals: u64 = quiet.counts.sent - 7 * 4 * 2;
-        assert!(n_proposals >= 7 * 2 && n_proposals <= 7 * 5, "{:?}", quiet.counts);
+        assert!((7 * 2..=7 * 5).contains(&n_proposals), "{:?}", quiet.counts);
         let settings = Settings {
             seed: instance,
             loss: 0.25,
@@ -360,17 +360,17 @@ fn intricate(goal: Goal, precedence: bool, stream: &mut Stream) -> Team {
         robot.speed = 0.5 + stream.uniform_f64();
         robot.skills = if stream.below(2) == 0 { vec!["lift".into()] } else { vec![] };
     }
-    for k in 0..tasks.len() {
-        tasks[k].duration = f64::from(stream.below(3));
+    for (k, task) in tasks.iter_mut().enumerate() {
+        task.duration = f64::from(stream.below(3));
         if stream.below(3) == 0 {
-            tasks[k].earliest = f64::from(stream.below(8));
-            tasks[k].latest = tasks[k].earliest + f64::from(stream.below(20));
+            task.earliest = f64::from(stream.below(8));
+            task.latest = task.earliest + f64::from(stream.below(20));
         }
         if stream.below(4) == 0 {
-            tasks[k].skills = vec!["lift".into()];
+            task.skills = vec!["lift".into()];
         }
         if precedence && k > 0 && stream.below(2) == 0 {
-            tasks[k].after = vec![stream.below(k as u32) as usize];
+            task.after = vec![stream.below(k as u32) as usize];
         }
     }
     Team::new(robots, tasks, goal).unwrap()
