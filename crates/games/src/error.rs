@@ -22,6 +22,28 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A text whose parts do not fit each other.
+    #[error("line {line}, column {column}: {reason}")]
+    Inconsistent {
+        /// Line, counted from 1.
+        line: usize,
+        /// Column in characters, counted from 1.
+        column: usize,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A player forgets what was known or done before, and the method cannot have that.
+    #[error(
+        "{player} forgets at information set `{infoset}` (imperfect recall); {method} needs perfect recall"
+    )]
+    ImperfectRecall {
+        /// What was asked for.
+        method: &'static str,
+        /// The player who forgets.
+        player: String,
+        /// The information set whose nodes have different pasts.
+        infoset: String,
+    },
     /// A method that does not apply to a game.
     #[error("method `{method}` does not apply: {reason}")]
     DoesNotApply {

@@ -6,8 +6,10 @@
 
 pub mod certificate;
 pub mod dictionary;
+pub mod efg;
 pub mod equilibrium;
 mod error;
+pub mod extensive;
 pub mod linear;
 mod linear_algebra;
 pub mod nfg;

@@ -1,0 +1,45 @@
+//! Extensive-form games: trees with chance and information sets, and how to solve them.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Game`], [`AnyGame`], [`games`] | rules, their erased form, and those that come built in |
+//! | [`Tree`], [`TreeBuilder`], [`unfold`] | the finite tree, exact, as struct of arrays |
+//! | [`SequenceForm`] | the tree folded into flat tables over sequences, on which solvers run |
+//! | [`Profile`], [`assess`] | behavior strategies; values, best responses, NashConv, exploitability |
+//! | [`Cfr`] | counterfactual regret minimization in its deterministic variants |
+//! | [`SampledCfr`], [`FictitiousPlay`] | Monte Carlo variants; fictitious play |
+//! | [`solve_program`], [`backward_induction`] | exact solutions of zero-sum games, and of games of perfect information |
+//! | [`certificate`] | what a profile is worth and lacks, and an independent check |
+//! | [`TurnBased`] | any game as an environment |
+//!
+//! Not here: games given by tables of payoffs, and Markov games.
+
+pub mod certificate;
+mod cfr;
+mod environment;
+mod fictitious;
+mod game;
+pub mod games;
+mod induction;
+mod profile;
+mod program;
+mod response;
+mod sampling;
+mod sequence;
+mod tree;
+mod unfold;
+mod walk;
+
+pub use certificate::{Certificate, certify};
+pub use cfr::{Cfr, CfrOptions, RegretRule};
+pub use environment::TurnBased;
+pub use fictitious::FictitiousPlay;
+pub use game::{AnyGame, Game, Position, Turn};
+pub use induction::{Induction, backward_induction};
+pub use profile::Profile;
+pub use program::{Solution, solve_program};
+pub use response::{Assessment, assess, assess_plans, best_response};
+pub use sampling::{SampledCfr, Sampling, SamplingOptions};
+pub use sequence::{Plan, SequenceForm};
+pub use tree::{Infoset, Outcome, Tree, TreeBuilder};
+pub use unfold::unfold;
