@@ -25,19 +25,6 @@ fn kuhn_is_solved_exactly() {
 }
 
 #[test]
-fn programs_in_floats_find_the_values() {
-    for (name, value) in [("kuhn_poker", -1.0 / 18.0), ("liars_dice(sides=2)", f64::NAN), ("goofspiel", 0.0)]
-    {
-        let tree = tree(name);
-        let solution = solve_program::<f64>(&tree).unwrap();
-        assert!(value.is_nan() || (solution.value - value).abs() < 1e-9, "{name}: {}", solution.value);
-        let certificate = certify(&tree, &solution.profile).unwrap();
-        assert!(certificate.nash_conv() < 1e-9, "{name}: {certificate:?}");
-        check(&tree, &solution.profile, &certificate, 1e-12).unwrap();
-    }
-}
-
-#[test]
 fn fictitious_play_goes_as_recorded() {
     for (name, table) in [
         // Later on, ties between equally good responses are broken by rounding.
