@@ -39,3 +39,26 @@ fn an_infinity_in_a_saved_state_never_reaches_an_observation() {
         }
     }
 }
+
+/// Its episode would be over: such a state is never saved, and no step could leave it.
+#[test]
+fn an_environment_without_a_standing_cart_is_refused() {
+    for n_agents in [1, 2] {
+        let options = serde_json::json!({"n_agents": n_agents});
+        let mut env = coact_envs::find("cartpole").unwrap().build(&options, 3).unwrap();
+        let mut step = StepBatch::new(env.spec(), 3);
+        env.reset(3, &mut step).unwrap();
+        let mut writer = Writer::new();
+        env.save(&mut writer);
+        let mut bytes = writer.into_bytes();
+        // Behind the seed and four columns of numbers, each with its length, stands who is up.
+        let rows = 3 * n_agents;
+        let up = bytes
+            .windows(4 * rows)
+            .rposition(|w| w == [1_u32; 8][..rows].iter().flat_map(|u| u.to_le_bytes()).collect::<Vec<_>>());
+        let up = up.unwrap();
+        bytes[up..up + 4 * n_agents].fill(0);
+        let error = env.load(&mut Reader::new("environment", &bytes)).unwrap_err().to_string();
+        assert!(error.contains("are down"), "{error}");
+    }
+}
