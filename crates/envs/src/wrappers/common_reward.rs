@@ -3,7 +3,7 @@
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Result, RewardKind, StepBatch};
 use serde::{Deserialize, Serialize};
 
-use super::{forget_raw, keep_raw, pass_on, pass_on_state, pass_on_statistics};
+use super::{pass_on, pass_on_state, pass_on_statistics, reset_keeping_raw, step_keeping_raw};
 
 /// How one reward is made of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,16 +63,11 @@ impl BatchEnv for WithCommonReward {
     }
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.reset(seed, out)?;
-        keep_raw(out);
-        Ok(())
+        reset_keeping_raw(&mut *self.inner, seed, out)
     }
 
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.step(actions, out)?;
-        keep_raw(out);
+        step_keeping_raw(&mut *self.inner, actions, out)?;
         if self.inner.spec().reward == RewardKind::PerAgent {
             self.share(out);
         }

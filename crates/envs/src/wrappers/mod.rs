@@ -13,7 +13,7 @@ pub mod reward_scaling;
 pub mod statistics;
 pub mod time_limit;
 
-use coact_core::{BatchEnv, Error, Result, StepBatch};
+use coact_core::{ActionBatch, BatchEnv, Error, Result, StepBatch};
 use serde::{Deserialize, Serialize};
 
 pub use self::common_reward::CommonReward;
@@ -130,6 +130,22 @@ fn keep_raw(out: &mut StepBatch) {
 /// wrapper left from the last step must not be taken for this one's.
 fn forget_raw(out: &mut StepBatch) {
     out.groups.iter_mut().for_each(|g| g.raw_reward.clear());
+}
+
+/// Resets the environment inside a wrapper that changes rewards.
+fn reset_keeping_raw(inner: &mut dyn BatchEnv, seed: u64, out: &mut StepBatch) -> Result<()> {
+    forget_raw(out);
+    inner.reset(seed, out)?;
+    keep_raw(out);
+    Ok(())
+}
+
+/// Steps the environment inside a wrapper that changes rewards.
+fn step_keeping_raw(inner: &mut dyn BatchEnv, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
+    forget_raw(out);
+    inner.step(actions, out)?;
+    keep_raw(out);
+    Ok(())
 }
 
 /// Copies every column but observations from the inner batch. Columns of last moments are copied where an episode

@@ -6,7 +6,7 @@
 use coact_core::codec::{Reader, Writer};
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Result, StepBatch};
 
-use super::{ReturnNormalizer, forget_raw, keep_raw, pass_on};
+use super::{ReturnNormalizer, pass_on, reset_keeping_raw, step_keeping_raw};
 
 /// Normalized rewards.
 pub struct NormalizedReturns {
@@ -37,18 +37,14 @@ impl BatchEnv for NormalizedReturns {
     }
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.reset(seed, out)?;
-        keep_raw(out);
+        reset_keeping_raw(&mut *self.inner, seed, out)?;
         self.normalizers.iter_mut().for_each(ReturnNormalizer::restart_all);
         self.acting.iter_mut().zip(&out.groups).for_each(|(to, g)| to.copy_from_slice(&g.alive));
         Ok(())
     }
 
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.step(actions, out)?;
-        keep_raw(out);
+        step_keeping_raw(&mut *self.inner, actions, out)?;
         for ((group, normalizer), acting) in
             out.groups.iter_mut().zip(&mut self.normalizers).zip(&mut self.acting)
         {

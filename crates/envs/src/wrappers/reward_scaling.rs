@@ -2,7 +2,7 @@
 
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Result, StepBatch};
 
-use super::{forget_raw, keep_raw, pass_on, pass_on_state, pass_on_statistics};
+use super::{pass_on, pass_on_state, pass_on_statistics, reset_keeping_raw, step_keeping_raw};
 
 /// Rewards times a factor.
 pub struct ScaledReward {
@@ -27,16 +27,11 @@ impl BatchEnv for ScaledReward {
     }
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.reset(seed, out)?;
-        keep_raw(out);
-        Ok(())
+        reset_keeping_raw(&mut *self.inner, seed, out)
     }
 
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
-        forget_raw(out);
-        self.inner.step(actions, out)?;
-        keep_raw(out);
+        step_keeping_raw(&mut *self.inner, actions, out)?;
         for group in &mut out.groups {
             group.reward.iter_mut().for_each(|r| *r *= self.scale);
         }
