@@ -200,8 +200,9 @@ impl<S: Scalar> Program<S> {
                 Relation::AtLeast => -excess,
                 Relation::Equal => excess.abs(),
             };
-            // `!(a <= b)` and not `a > b`: a number that is not one must fail.
-            if !(wrong <= FLOAT_TOLERANCE * size) {
+            // Not `wrong > ...`: what is not a number must fail.
+            let holds = wrong <= FLOAT_TOLERANCE * size;
+            if !holds {
                 return false;
             }
         }

@@ -218,11 +218,19 @@ macro_rules! with_grid {
 
 impl IntegerDictionary {
     fn integer(&self, row: usize, column: usize) -> BigInt {
-        with_grid!(&self.table, grid => BigInt::from(grid.entries[row * grid.n_columns + column].clone()))
+        match &self.table {
+            Table::Small(grid) => grid.entries[row * grid.n_columns + column].into(),
+            Table::Wide(grid) => grid.entries[row * grid.n_columns + column].into(),
+            Table::Big(grid) => grid.entries[row * grid.n_columns + column].clone(),
+        }
     }
 
     fn denominator(&self) -> BigInt {
-        with_grid!(&self.table, grid => BigInt::from(grid.denominator.clone()))
+        match &self.table {
+            Table::Small(grid) => grid.denominator.into(),
+            Table::Wide(grid) => grid.denominator.into(),
+            Table::Big(grid) => grid.denominator.clone(),
+        }
     }
 }
 

@@ -131,9 +131,8 @@ mod tests {
                 pivot_plainly(&mut plain, row, column);
                 integers.pivot(row, column);
                 floats.pivot(row, column);
-                for i in 0..rows {
-                    for j in 0..columns {
-                        let expected = &plain[i][j];
+                for (i, line) in plain.iter().enumerate() {
+                    for (j, expected) in line.iter().enumerate() {
                         assert_eq!(&integers.value(i, j), expected, "entry {i}, {j} after pivot {k}");
                         assert_eq!(integers.sign(i, j), expected.cmp(&zero));
                         let error = (floats.value(i, j) - expected.to_float()).abs();

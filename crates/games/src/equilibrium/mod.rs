@@ -23,7 +23,7 @@ pub use polynomial::{Polynomial, polynomial_supports, rationalize};
 pub use pure::pure_equilibria;
 pub use stackelberg::{Commitment, stackelberg};
 pub use support::support_enumeration;
-pub use vertex::vertex_enumeration;
+pub use vertex::{expected_vertices, vertex_enumeration};
 pub use zero_sum::{ZeroSum, zero_sum};
 
 #[cfg(test)]

