@@ -134,6 +134,27 @@ pub struct Outcome {
     pub log: String,
 }
 
+impl Outcome {
+    /// The result with the keys that users of pyDCOP know, without `time`.
+    pub fn to_json(&self, problem: &Problem) -> serde_json::Value {
+        let named = problem.variables.iter().zip(&self.assignment).enumerate();
+        let assignment: serde_json::Map<String, serde_json::Value> = named
+            .map(|(v, (variable, &value))| {
+                (variable.name.clone(), serde_json::json!(problem.value(v, value)))
+            })
+            .collect();
+        serde_json::json!({
+            "assignment": assignment,
+            "cost": self.cost,
+            "violation": self.violation,
+            "msg_count": self.counts.sent,
+            "msg_size": self.counts.values,
+            "cycle": self.cycle,
+            "status": self.status.name(),
+        })
+    }
+}
+
 /// What a method hands back: assignment, cycles, counts, status, costs, log.
 pub(super) struct Found {
     pub assignment: Vec<usize>,
