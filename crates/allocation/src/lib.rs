@@ -7,8 +7,9 @@
 //! - [`generalized`]: tasks that share the capacity of their agent.
 //! - [`coalition`]: Shapley value, least core, coalition structures.
 //! - [`certificate`]: independent checks of answers; [`taxonomy`]: the names of problem classes.
+//! - [`input`], [`methods`], [`result`]: problems as text, methods by name, answers as JSON and their check.
 //!
-//! Not here: learning, files, pictures.
+//! Not here: learning, pictures, where files lie.
 
 pub mod assignment;
 pub mod bids;
@@ -21,7 +22,10 @@ pub mod contract_net;
 mod error;
 pub mod exact;
 pub mod generalized;
+pub mod input;
 pub mod matrix;
+pub mod methods;
+pub mod result;
 pub mod sequential;
 pub mod taxonomy;
 pub mod team;

@@ -1,0 +1,127 @@
+//! Problems as files: matrices of costs and teams as CSV, every kind of problem as JSON. Every error says in which
+//! line and column what was found and what was expected.
+//!
+//! CSV is a matrix of costs, rows of numbers separated by commas (`inf`, `x`, `-` or nothing forbids a pair; a first
+//! line and a first column of names are allowed), or a team: a first line of column names that begins with `kind`,
+//! then a robot or a task a line. JSON is a list of rows, or an object that holds one of:
+//!
+//! - `costs` (null forbids), with `objective` (`min` or `max`); with `loads` and `capacities` as well it is a generalized
+//!   assignment;
+//! - `entries` ([row, column, cost]), `n_rows`, `n_cols`, with `objective`;
+//! - `scores` and `capacity` (a number, or one an agent);
+//! - `robots` and `tasks`, with `goal` (`travel`, `makespan`, `reward`) and `discount`;
+//! - `players` (names) and `values` (names of players separated by blanks, and what they are worth together).
+
+mod csv;
+mod json;
+mod object;
+
+use crate::bids::ScoreTable;
+use crate::coalition::CoalitionGame;
+use crate::matrix::{CostMatrix, Objective, SparseCosts};
+use crate::taxonomy::{Class, Dependency};
+use crate::team::Team;
+use crate::{Error, Result};
+
+/// Longest text that is read, in bytes.
+pub const MAX_BYTES: usize = 1 << 30;
+
+/// A problem of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// Rows get columns.
+    Costs {
+        /// What each pair costs.
+        costs: CostMatrix,
+        /// Whether the total is to be small or large.
+        objective: Objective,
+    },
+    /// Rows get columns; few pairs are allowed.
+    Sparse {
+        /// What the allowed pairs cost.
+        costs: SparseCosts,
+        /// Whether the total is to be small or large.
+        objective: Objective,
+    },
+    /// Agents get as many tasks as they can take, for scores that add up.
+    Scores(ScoreTable),
+    /// Robots get tasks in space and time.
+    Team(Team),
+    /// Tasks share the capacity of their agent.
+    Generalized {
+        /// What each pair costs, `[agent][task]`.
+        costs: CostMatrix,
+        /// What each task takes of its agent's capacity, `[agent][task]`.
+        loads: CostMatrix,
+        /// One an agent.
+        capacities: Vec<f64>,
+    },
+    /// What coalitions are worth.
+    Coalition {
+        /// The game.
+        game: CoalitionGame,
+        /// Names of the players.
+        players: Vec<String>,
+    },
+}
+
+impl Problem {
+    /// The class of the problem.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Costs { .. } | Self::Sparse { .. } => Class::ASSIGNMENT,
+            Self::Scores(_) => Class { dependency: Dependency::InSchedule, ..Class::ASSIGNMENT },
+            Self::Team(team) => team.class(),
+            Self::Generalized { .. } => Class::GENERALIZED_ASSIGNMENT,
+            Self::Coalition { .. } => Class::COALITIONS,
+        }
+    }
+
+    /// What kind of problem it is, in a word or two.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Costs { .. } => "a matrix of costs",
+            Self::Sparse { .. } => "a sparse matrix of costs",
+            Self::Scores(_) => "a table of scores",
+            Self::Team(_) => "a team",
+            Self::Generalized { .. } => "a generalized assignment",
+            Self::Coalition { .. } => "a coalition game",
+        }
+    }
+}
+
+/// Reads a problem; a text that begins with `{` or `[` is JSON, any other CSV.
+///
+/// # Errors
+/// [`Error::Parse`] with line and column.
+pub fn read_problem(text: &str) -> Result<Problem> {
+    if text.len() > MAX_BYTES {
+        return Err(Error::invalid(format!("the file has {} bytes, more than {MAX_BYTES}", text.len())));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match text.trim_start().chars().next() {
+        Some('{' | '[') => object::read(&json::parse(text)?),
+        _ => csv::read(text),
+    }
+}
+
+/// Where something stands in a file, counted from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+/// The error that something else was expected there.
+fn expected<T>(place: Place, found: impl Into<String>, wanted: impl Into<String>) -> Result<T> {
+    let mut found: String = found.into();
+    if found.chars().count() > 40 {
+        found = found.chars().take(40).chain("...".chars()).collect();
+    }
+    Err(Error::Parse { line: place.line, column: place.column, found, expected: wanted.into() })
+}
+
+/// An error of a constructor, placed in the file.
+fn at<T>(place: Place, made: Result<T>) -> Result<T> {
+    made.or_else(|error| expected(place, "a problem that does not fit together", error.to_string()))
+}
