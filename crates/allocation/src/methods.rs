@@ -15,7 +15,7 @@ use crate::generalized::generalized_assignment;
 use crate::input::Problem;
 use crate::matrix::{CostMatrix, Objective};
 use crate::sequential::{greedy, single_item_auction};
-use crate::team::{Paths, Team};
+use crate::team::Paths;
 use crate::{Error, Result};
 
 /// Nodes that a search may take.
@@ -43,8 +43,8 @@ pub const ALL: &[MethodEntry] = &[
     entry("auction", "Bertsekas, with epsilon scaling; within n * epsilon, with dual prices", "costs"),
     entry("sparse", "shortest augmenting paths over allowed pairs; exact, with dual prices", "costs"),
     entry("greedy", "the best pair of agent and task, again and again", "costs, scores, teams"),
-    entry("ssi", "sequential single-item auction", "scores, teams"),
-    entry("contract-net", "announce, bid, award, report; bid again after failure", "scores, teams"),
+    entry("ssi", "sequential single-item auction", "costs, scores, teams"),
+    entry("contract-net", "announce, bid, award, report; bid again after failure", "costs, scores, teams"),
     entry("cbaa", "consensus-based auction, one task an agent", "costs, scores, teams"),
     entry("cbba", "consensus-based bundles", "costs, scores, teams"),
     entry("exact", "the optimum", "costs, scores, teams, generalized assignment"),
@@ -341,29 +341,4 @@ fn solve_bids<B: Bids>(
         }
         _ => unsupported(method, problem),
     }
-}
-
-/// The part of a team problem that a goal on the command line replaces.
-///
-/// # Errors
-/// [`Error::Invalid`] for an unknown goal, a discount out of range, or a problem that is not a team.
-pub fn with_goal(problem: Problem, goal: Option<&str>, discount: Option<f64>) -> Result<Problem> {
-    use crate::team::Goal;
-    let Problem::Team(team) = problem else {
-        return Err(Error::invalid("only teams have a goal; leave --goal and --discount out"));
-    };
-    let discount = discount.unwrap_or(match team.goal() {
-        Goal::Reward { discount } => discount,
-        _ => 1.0,
-    });
-    let goal = match goal {
-        Some("travel") => Goal::Travel,
-        Some("makespan") => Goal::Makespan,
-        Some("reward") | None => Goal::Reward { discount },
-        Some(other) => {
-            let text = format!("no goal `{other}`; one of: travel, makespan, reward");
-            return Err(Error::invalid(text));
-        }
-    };
-    Ok(Problem::Team(Team::new(team.robots().to_vec(), team.tasks().to_vec(), goal)?))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::assignment::{Assignment, Prices};
 use crate::certificate::{AssignmentCertificate, check_assignment, check_plan, check_sparse_assignment};
 use crate::coalition::{CoalitionGame, LeastCore, check_least_core};
-use crate::input::{Problem, read_problem};
+use crate::input::{Changes, Problem, read_problem};
 use crate::methods::{Allocation, Answer};
 use crate::team::{Goal, Team};
 use crate::{Error, Result};
@@ -164,7 +164,7 @@ fn check_structure(game: &CoalitionGame, coalitions: &[usize]) -> Result<f64> {
     Ok(coalitions.iter().map(|&c| game.value(c)).sum())
 }
 
-/// Checks a result of kind `allocate`: the text of its problem (and the goal, where the command line changed it) and its
+/// Checks a result of kind `allocate`: the text of its problem, with what the user changed of it, and its
 /// answer. Returns what was checked, in words.
 ///
 /// # Errors
@@ -173,12 +173,12 @@ pub fn verify(result: &Value) -> Result<String> {
     let text = result.pointer("/problem/text").and_then(Value::as_str);
     let text =
         text.ok_or_else(|| Error::invalid("the result has no text of its problem at `problem.text`"))?;
-    let mut problem = read_problem(text)?;
-    let goal = result.pointer("/problem/goal").and_then(Value::as_str);
+    let word = |key: &str| {
+        result.get("problem").and_then(|p| p.get(key)).and_then(Value::as_str).map(str::to_string)
+    };
     let discount = result.pointer("/problem/discount").and_then(Value::as_f64);
-    if goal.is_some() || discount.is_some() {
-        problem = crate::methods::with_goal(problem, goal, discount)?;
-    }
+    let changes = Changes { goal: word("goal"), discount, objective: word("objective") };
+    let problem = changes.apply(read_problem(text)?)?;
     let claimed = number(result, "/total_cost")?;
     let (total, words) = check_answer(&problem, result)?;
     if claimed.is_nan() || (claimed - total).abs() > TOLERANCE * total.abs().max(1.0) {

@@ -20,7 +20,7 @@ use crate::bids::ScoreTable;
 use crate::coalition::CoalitionGame;
 use crate::matrix::{CostMatrix, Objective, SparseCosts};
 use crate::taxonomy::{Class, Dependency};
-use crate::team::Team;
+use crate::team::{Goal, Team};
 use crate::{Error, Result};
 
 /// Longest text that is read, in bytes.
@@ -90,6 +90,58 @@ impl Problem {
     }
 }
 
+/// What a user may want otherwise than the file says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// `travel`, `makespan` or `reward`, of a team.
+    pub goal: Option<String>,
+    /// Factor per time for rewards of a team, which then is the goal unless another is given.
+    pub discount: Option<f64>,
+    /// `min` or `max`, of a matrix of costs.
+    pub objective: Option<String>,
+}
+
+impl Changes {
+    /// The problem with these changes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a change that makes no sense for the problem, or an unknown word.
+    pub fn apply(&self, mut problem: Problem) -> Result<Problem> {
+        if let Some(word) = &self.objective {
+            let (Problem::Costs { objective, .. } | Problem::Sparse { objective, .. }) = &mut problem else {
+                return Err(Error::invalid(
+                    "only matrices of costs have an objective; leave --objective out",
+                ));
+            };
+            *objective = match word.as_str() {
+                "min" => Objective::Minimize,
+                "max" => Objective::Maximize,
+                _ => return Err(Error::invalid(format!("no objective `{word}`; one of: min, max"))),
+            };
+        }
+        if self.goal.is_none() && self.discount.is_none() {
+            return Ok(problem);
+        }
+        let Problem::Team(team) = problem else {
+            return Err(Error::invalid("only teams have a goal; leave --goal and --discount out"));
+        };
+        let discount = self.discount.unwrap_or(match team.goal() {
+            Goal::Reward { discount } => discount,
+            Goal::Travel | Goal::Makespan => 1.0,
+        });
+        let goal = match self.goal.as_deref() {
+            Some("travel") => Goal::Travel,
+            Some("makespan") => Goal::Makespan,
+            Some("reward") | None => Goal::Reward { discount },
+            Some(word) => {
+                let text = format!("no goal `{word}`; one of: travel, makespan, reward");
+                return Err(Error::invalid(text));
+            }
+        };
+        Ok(Problem::Team(Team::new(team.robots().to_vec(), team.tasks().to_vec(), goal)?))
+    }
+}
+
 /// Reads a problem; a text that begins with `{` or `[` is JSON, any other CSV.
 ///
 /// # Errors
@@ -114,11 +166,18 @@ struct Place {
 
 /// The error that something else was expected there.
 fn expected<T>(place: Place, found: impl Into<String>, wanted: impl Into<String>) -> Result<T> {
-    let mut found: String = found.into();
+    let found: String = found.into();
+    // One line, whatever stands in the file.
+    let mut found: String = found.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if found.chars().count() > 40 {
         found = found.chars().take(40).chain("...".chars()).collect();
     }
-    Err(Error::Parse { line: place.line, column: place.column, found, expected: wanted.into() })
+    Err(Error::Parse {
+        line: place.line,
+        column: place.column,
+        found,
+        expected: wanted.into().replace('\n', " "),
+    })
 }
 
 /// An error of a constructor, placed in the file.
