@@ -4,6 +4,7 @@
 //! `cases`. Any file of the format can be given, with other values than those kept in this repository. Parts of a
 //! case that nothing here knows are listed as not covered; fields beyond the known ones are ignored.
 
+mod allocation;
 mod case;
 mod formats;
 mod modules;
@@ -46,6 +47,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("nn_modules", modules::check),
     ("fmt_tensorboard", formats::check_tensorboard),
     ("fmt_safetensors", formats::check_safetensors),
+    ("assignment", allocation::check_assignments),
+    ("task_allocation", allocation::check_task_allocations),
 ];
 
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
