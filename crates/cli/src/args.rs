@@ -31,7 +31,9 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Render an episode to an animated GIF and a PNG strip
     Play(PlayArgs),
-    /// Replay recorded traces against the environments and print a certificate for each
+    /// Allocate tasks to robots, or rows to columns, from a CSV or JSON file
+    Allocate(AllocateArgs),
+    /// Check recorded traces and results of other commands by independent code
     Verify(VerifyArgs),
     /// One self-contained HTML page about one or many runs
     Report(ReportArgs),
@@ -164,11 +166,74 @@ pub struct PlayArgs {
     pub json: bool,
 }
 
+/// `coact allocate`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact allocate examples/allocation/twelve-tasks.csv\n  coact allocate examples/allocation/twelve-tasks.csv --method cbba --loss 0.2 --topology ring --plot cbba.html\n  coact allocate costs.csv --method auction --json\n\nMethods: jonker-volgenant, hungarian, auction, sparse (costs); greedy, ssi, contract-net, cbaa, cbba, exact (teams, scores); exact (generalized assignment); shapley, least-core, structure (coalition games)"
+)]
+pub struct AllocateArgs {
+    /// A matrix of costs or a team as CSV, or any allocation problem as JSON
+    pub file: PathBuf,
+    /// Method [default: one that suits the problem]
+    #[arg(long, value_name = "M")]
+    pub method: Option<String>,
+    /// Goal of a team: travel, makespan or reward [default: as in the file, else travel]
+    #[arg(long)]
+    pub goal: Option<String>,
+    /// Factor per time until a task starts, for rewards
+    #[arg(long, value_name = "FACTOR")]
+    pub discount: Option<f64>,
+    /// min or max, for costs [default: as in the file, else min]
+    #[arg(long, value_name = "O")]
+    pub objective: Option<String>,
+    /// Last raise of the auction; the total is within n times this of the best
+    #[arg(long)]
+    pub epsilon: Option<f64>,
+    /// Probability that a message is lost
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub loss: f64,
+    /// Ticks that a message travels: one number, or least and most as 1-4
+    #[arg(long, value_name = "TICKS", default_value = "1")]
+    pub latency: String,
+    /// Who talks to whom: complete, line, ring, star or random
+    #[arg(long, value_name = "T", default_value = "complete")]
+    pub topology: String,
+    /// An agent (by number) that fails at a round, and perhaps returns at another: 2@10 or 2@10-40; may be repeated
+    #[arg(long, value_name = "AGENT@ROUND")]
+    pub crash: Vec<String>,
+    /// Rounds after which consensus gives up
+    #[arg(long, value_name = "N")]
+    pub max_rounds: Option<u64>,
+    /// Seed of losses and delays
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Worker threads; 0 for all cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Picture to write, .html or .svg: the allocation, and how agents came to agree
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Result to write, for `coact verify`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Log of all messages to write
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Print the last line only
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `coact verify`
 #[derive(Debug, Args)]
-#[command(after_help = "Example: coact verify testdata/vectors/cartpole.json testdata/vectors/mpe_*.json")]
+#[command(
+    after_help = "Examples:\n  coact verify testdata/vectors/cartpole.json testdata/vectors/mpe_*.json\n  coact verify result.json"
+)]
 pub struct VerifyArgs {
-    /// Trace files
+    /// Traces, or results of other commands
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Print one JSON object a file

@@ -76,3 +76,13 @@ impl From<coact_runner::Error> for Error {
         }
     }
 }
+
+impl From<coact_allocation::Error> for Error {
+    fn from(error: coact_allocation::Error) -> Self {
+        use coact_allocation::Error as E;
+        match error {
+            E::Infeasible { .. } | E::TooLarge { .. } => Self::failed(error),
+            other => Self::usage(other),
+        }
+    }
+}

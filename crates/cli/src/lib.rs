@@ -2,6 +2,8 @@
 //!
 //! Only this crate parses arguments, prints, and decides on exit codes.
 
+pub mod allocate_command;
+mod allocation_picture;
 pub mod args;
 pub mod config;
 pub mod console;

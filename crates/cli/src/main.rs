@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use coact::args::{Cli, Command};
-use coact::{console, evaluate_command, list, play, report_command, train, verify};
+use coact::{allocate_command, console, evaluate_command, list, play, report_command, train, verify};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::train(args),
         Command::Evaluate(args) => evaluate_command::evaluate_run(args),
         Command::Play(args) => play::play(args),
+        Command::Allocate(args) => allocate_command::allocate(args),
         Command::Verify(args) => verify::verify(args),
         Command::Report(args) => report_command::report(args),
     };

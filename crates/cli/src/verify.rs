@@ -1,4 +1,7 @@
-//! `coact verify`: recorded traces of reference implementations against our environments.
+//! `coact verify`: recorded traces of reference implementations against our environments, and results of other
+//! commands against independent checks of their answers.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -6,17 +9,24 @@ use crate::args::VerifyArgs;
 use crate::console::say;
 use crate::{Error, Result};
 
-/// Replays every file and prints a certificate for each.
+/// Format of results.
+const RESULT: &str = "coact-result/1";
+
+/// Checks every file and prints a certificate for each.
 ///
 /// # Errors
-/// A file that cannot be read, or a trace that is not reproduced.
+/// A file that cannot be read, a trace that is not reproduced, or a result that does not hold.
 pub fn verify(args: &VerifyArgs) -> Result<()> {
     let mut failed = 0;
     for path in &args.files {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::failed(format!("cannot read {}: {e}", path.display())))?;
         let trace: Value = serde_json::from_str(&text)
-            .map_err(|e| Error::failed(format!("{} is not a JSON trace: {e}", path.display())))?;
+            .map_err(|e| Error::failed(format!("{} is not JSON: {e}", path.display())))?;
+        if trace.get("format").and_then(Value::as_str) == Some(RESULT) {
+            failed += usize::from(!say_result(path, &trace, args.json));
+            continue;
+        }
         let c = coact_envs::verify::verify_trace(&trace)
             .map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
         failed += c.failed;
@@ -38,7 +48,24 @@ pub fn verify(args: &VerifyArgs) -> Result<()> {
         }
     }
     if failed > 0 {
-        return Err(Error::failed(format!("{failed} cases are not reproduced")));
+        return Err(Error::failed(format!("{failed} cases do not hold")));
     }
     Ok(())
+}
+
+/// Checks a result and prints what came of it; false if it does not hold.
+fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
+    let kind = result.get("kind").and_then(Value::as_str).unwrap_or("none");
+    let checked = match kind {
+        "allocate" => coact_allocation::result::verify(result).map_err(|e| e.to_string()),
+        other => Err(format!("results of kind `{other}` are not known")),
+    };
+    let passed = checked.is_ok();
+    let (Ok(words) | Err(words)) = checked;
+    if as_json {
+        say(json!({ "file": path, "kind": kind, "passed": passed, "detail": words }));
+    } else {
+        say(format!("{} {} ({kind}): {words}", if passed { "ok    " } else { "FAILED" }, path.display()));
+    }
+    passed
 }
