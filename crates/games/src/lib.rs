@@ -18,6 +18,7 @@ mod exponential;
 pub mod extensive;
 pub mod linear;
 mod linear_algebra;
+pub mod markov;
 pub mod nfg;
 pub mod normal_form;
 pub mod oligopoly;
