@@ -3,6 +3,8 @@
 //! * [`model`]: finite Markov decision processes, dense or sparse, from files, grids, environments, or by name.
 //! * [`plan`]: value, policy and modified policy iteration, prioritized sweeping, the linear program.
 //! * [`certificate`]: how far values and a policy are from the optimum, by code of its own.
+//! * [`monte_carlo`], [`td`], [`gradient`]: learning from episodes of a [`simulate::World`].
+//! * [`joint`]: several agents with one reward; [`decpomdp`]: the same without seeing the state.
 //!
 //! Not here: neural networks, files and the clock. Numbers are `f64`; randomness comes from named streams, so that the
 //! same seed gives the same bits.
@@ -19,8 +21,15 @@
 //! ```
 
 pub mod certificate;
+pub mod decpomdp;
 mod error;
+mod exponential;
+pub mod gradient;
+pub mod joint;
 pub mod model;
+pub mod monte_carlo;
 pub mod plan;
+pub mod simulate;
+pub mod td;
 
 pub use error::{Error, Result};

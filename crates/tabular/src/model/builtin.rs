@@ -46,6 +46,7 @@ pub const ALL: &[BuiltinModel] = &[
     entry("windy", "windy grid, four moves, gamma 1 (book, example 6.5)", || windy(4)),
     entry("windy-king", "windy grid, eight moves, gamma 1 (book, exercise 6.9)", || windy(8)),
     entry("maze", "Dyna maze, gamma 0.95 (book, example 8.1)", || read_grid(MAZE)),
+    entry("corridor", "short corridor, its second state switched, gamma 1 (book, example 13.1)", corridor),
     entry("walk5", "random walk of 5 states, reward 1 at the right end, gamma 1 (book, example 6.2)", || {
         walk(5, 0.0)
     }),
@@ -157,6 +158,16 @@ fn gambler(heads: f64) -> Result<Model> {
         }
     }
     b.action_names((1..=50).map(|stake| stake.to_string()).collect());
+    b.build()
+}
+
+/// Three states in a row before the end; left and right, in the second state the other way round. -1 a step.
+fn corridor() -> Result<Model> {
+    let mut b = ModelBuilder::new(4, 2, 1.0);
+    b.terminal(3).action_names(vec!["left".into(), "right".into()]);
+    for (state, left, right) in [(0, 0, 1), (1, 2, 0), (2, 1, 3)] {
+        b.transition(state, 0, left, 1.0, -1.0).transition(state, 1, right, 1.0, -1.0);
+    }
     b.build()
 }
 

@@ -79,6 +79,36 @@ pub fn evaluate_sweeps(
     Err(Error::NotConverged { method: "policy evaluation", iterations: 1_000_000, residual: change })
 }
 
+/// Expected discounted number of visits `[S]` of each state from the start, under a stochastic policy `[S, A]`.
+///
+/// # Errors
+/// As [`evaluate`]; more states than elimination can take.
+pub fn occupancy(model: &Model, policy: &[f64]) -> Result<Vec<f64>> {
+    check_policy(model, policy)?;
+    let n = model.n_states;
+    if n > MAX_ELIMINATED {
+        return Err(Error::TooLarge {
+            what: "the occupancy of a policy".into(),
+            estimate: format!("{n} states, at most {MAX_ELIMINATED} are supported"),
+            advice: "sample it by simulation",
+        });
+    }
+    let (mut matrix, mut visits) = (vec![0.0; n * n], model.start.clone());
+    for state in 0..n {
+        matrix[state * n + state] = 1.0;
+    }
+    for state in (0..n).filter(|&s| !model.terminal[s]) {
+        for action in (0..model.n_actions).filter(|&a| model.is_legal(state, a)) {
+            let weight = policy[state * model.n_actions + action];
+            for o in model.outcomes(state, action).filter(|_| weight > 0.0) {
+                matrix[o.next * n + state] -= model.gamma * weight * o.prob;
+            }
+        }
+    }
+    eliminate(&mut matrix, &mut visits, n)?;
+    Ok(visits)
+}
+
 /// The table of a deterministic policy `[S]`.
 pub(crate) fn one_hot(model: &Model, policy: &[usize]) -> Vec<f64> {
     let mut table = vec![0.0; model.n_states * model.n_actions];

@@ -12,7 +12,7 @@ mod prioritized;
 mod sweep;
 mod value_iteration;
 
-pub use evaluation::{evaluate, evaluate_sweeps};
+pub use evaluation::{evaluate, evaluate_sweeps, occupancy};
 pub use sweep::{backup, q_values};
 
 use crate::model::Model;
