@@ -200,6 +200,36 @@ fn friends_reach_their_goals_in_grid_game_1() {
     assert!(mixed.value(1, grid_games::START) < mixed.value(0, grid_games::START) - 50.0);
 }
 
+/// Battle of the sexes, played once: of its three equilibria the one with the largest sum is chosen.
+#[test]
+fn nash_q_chooses_the_best_equilibrium() {
+    let payoff = [[3.0, 2.0], [0.0, 0.0], [0.0, 0.0], [2.0, 4.0]];
+    let mut b = MarkovGameBuilder::new(2, &[2, 2], 0.9);
+    b.terminal(1);
+    for (joint, rewards) in payoff.iter().enumerate() {
+        b.outcome(0, joint, 1, 1.0, rewards);
+    }
+    let game = b.build().unwrap();
+    let rates = Rates { alpha: 1.0, alpha_decay: 1.0, explore: 1.0, ..Rates::default() };
+    let mut learner = JointQ::new(&game, Concept::Nash, rates, 0.0).unwrap();
+    train(&game, &mut learner, 200, 10, 1).unwrap();
+    assert_eq!((learner.value(0, 0), learner.value(1, 0)), (2.0, 4.0));
+    assert_eq!(learner.strategy(0, 0), &[0.0, 1.0]);
+    let three =
+        MarkovGameBuilder::new(1, &[1, 1, 1], 0.9).outcome(0, 0, 0, 1.0, &[0.0; 3]).clone().build().unwrap();
+    assert!(JointQ::new(&three, Concept::Nash, rates, 0.0).is_err());
+}
+
+/// Both find their four steps in game 1, whose equilibrium values are unique.
+#[test]
+fn nash_q_in_grid_game_1() {
+    let rates = Rates { alpha: 1.0, alpha_decay: 1.0, explore: 1.0, ..Rates::default() };
+    let game = grid_game_1(0.99).unwrap();
+    let mut learner = JointQ::new(&game, Concept::Nash, rates, 0.0).unwrap();
+    train(&game, &mut learner, 15_000, 50, 4).unwrap();
+    (0..2).for_each(|player| close(learner.value(player, grid_games::START), 100.0 * 0.99_f64.powi(3), 1e-6));
+}
+
 #[test]
 fn barriers_hold_half_of_the_time() {
     let game = grid_game_2(0.99).unwrap();

@@ -5,6 +5,7 @@
 //! * [`certificate`]: how far values and a policy are from the optimum, by code of its own.
 //! * [`monte_carlo`], [`td`], [`gradient`]: learning from episodes of a [`simulate::World`].
 //! * [`joint`]: several agents with one reward; [`decpomdp`]: the same without seeing the state.
+//! * [`problem`], [`result`](mod@result): anything that can be planned, by name or from text; answers as JSON and their check.
 //!
 //! Not here: neural networks, files and the clock. Numbers are `f64`; randomness comes from named streams, so that the
 //! same seed gives the same bits.
@@ -29,6 +30,8 @@ pub mod joint;
 pub mod model;
 pub mod monte_carlo;
 pub mod plan;
+pub mod problem;
+pub mod result;
 pub mod simulate;
 pub mod td;
 

@@ -8,6 +8,7 @@
 //! Not here: a single decision maker, and teams with one reward (the tabular crate).
 
 pub mod certificate;
+pub mod file;
 pub mod grid_games;
 pub mod learn;
 pub mod shapley;
@@ -246,6 +247,18 @@ impl MarkovGame {
     /// Discount a step.
     pub fn gamma(&self) -> f64 {
         self.gamma
+    }
+
+    /// The same game with another discount.
+    ///
+    /// # Errors
+    /// A discount outside 0 to 1.
+    pub fn with_gamma(mut self, gamma: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&gamma) {
+            return Err(Error::Invalid(format!("gamma is {gamma}; expected a number from 0 to 1")));
+        }
+        self.gamma = gamma;
+        Ok(self)
     }
 
     /// Whether entering `state` ends the episode.

@@ -190,7 +190,7 @@ impl<'a, 't> Reader<'a, 't> {
         let product = |lists: &[Vec<String>]| lists.iter().try_fold(1_usize, |n, l| n.checked_mul(l.len()));
         let (joint, seen) = (product(&actions), product(&observations));
         let rows = joint.and_then(|j| j.checked_mul(states.len()));
-        let (Some(rows), Some(_)) = (rows.filter(|&r| r <= 1 << 22), seen.filter(|&o| o <= 1 << 20)) else {
+        let (Some(rows), Some(_)) = (rows.filter(|&r| r <= 1 << 20), seen.filter(|&o| o <= 1 << 20)) else {
             return Err(Error::parse(line.number, 1, "too many states, joint actions or joint observations"));
         };
         Ok(DecPomdp {

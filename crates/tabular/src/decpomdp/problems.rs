@@ -286,7 +286,7 @@ fn grid_small() -> DecPomdp {
         p
     };
     let sees = |i: usize, _: [usize; 2], own: [usize; 2]| {
-        if own[i] % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] }
+        if own[i].is_multiple_of(2) { vec![1.0, 0.0] } else { vec![0.0, 1.0] }
     };
     // The reward of the next state, in expectation; moves are independent.
     let reward = move |a: [usize; 2], own: [usize; 2]| {

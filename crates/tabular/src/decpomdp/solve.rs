@@ -104,7 +104,7 @@ pub fn exhaustive(
             best.policies[agent] = search.policy(agent, &policies).1;
             best.history.push((best.n_evaluated, value));
         }
-        if best.n_evaluated % 256 == 0 {
+        if best.n_evaluated.is_multiple_of(256) {
             observe(best.n_evaluated, total, best.value);
         }
         if !advance(problem, &mut policies, agent) {
@@ -253,7 +253,7 @@ impl<'a> Response<'a> {
         t: usize,
         weights: &[f64],
         own: usize,
-        mut policy: Option<&mut AgentPolicy>,
+        policy: Option<&mut AgentPolicy>,
     ) -> f64 {
         let p = self.problem;
         let (n_actions, n_own) = (p.actions[others.agent].len(), p.observations[others.agent].len());
@@ -288,7 +288,7 @@ impl<'a> Response<'a> {
             }
         }
         let (value, action) = best.unwrap_or((0.0, 0));
-        if let Some(policy) = policy.as_deref_mut() {
+        if let Some(policy) = policy {
             let at = n_sequences(n_own, t) + own;
             policy.actions[at] = action;
             if !last {

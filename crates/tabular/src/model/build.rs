@@ -195,14 +195,14 @@ impl ModelBuilder {
 /// Compressed rows under construction. Entries come in order of row and next state.
 struct Rows {
     rows: SparseRows,
-    /// Probability-weighted reward of each entry.
-    weighted: Vec<f64>,
+    /// Reward of each entry.
+    reward: Vec<f64>,
     n_rows: usize,
 }
 
 impl Rows {
     fn new(n_rows: usize) -> Self {
-        Self { rows: SparseRows { offsets: vec![0], ..SparseRows::default() }, weighted: Vec::new(), n_rows }
+        Self { rows: SparseRows { offsets: vec![0], ..SparseRows::default() }, reward: Vec::new(), n_rows }
     }
 
     fn push(&mut self, row: usize, next: u32, prob: f64, reward: f64) {
@@ -211,15 +211,17 @@ impl Rows {
         while r.offsets.len() <= row {
             r.offsets.push(r.next.len());
         }
-        match (r.next.last(), r.prob.last_mut(), self.weighted.last_mut()) {
-            (Some(&last), Some(p), Some(w)) if same_row && last == next => {
+        match (r.next.last(), r.prob.last_mut(), self.reward.last_mut()) {
+            (Some(&last), Some(p), Some(mean)) if same_row && last == next => {
+                if *mean != reward {
+                    *mean = (*p * *mean + prob * reward) / (*p + prob);
+                }
                 *p += prob;
-                *w += prob * reward;
             }
             _ => {
                 r.next.push(next);
                 r.prob.push(prob);
-                self.weighted.push(prob * reward);
+                self.reward.push(reward);
             }
         }
     }
@@ -227,7 +229,7 @@ impl Rows {
     /// Rows, reward of each entry (empty where it never depends on the next state), expected reward, legality.
     fn finish(mut self) -> (SparseRows, Vec<f64>, Vec<f64>, Vec<bool>) {
         self.rows.offsets.resize(self.n_rows + 1, self.rows.next.len());
-        let per_entry: Vec<f64> = self.weighted.iter().zip(&self.rows.prob).map(|(w, p)| w / p).collect();
+        let per_entry = self.reward;
         let (mut reward, mut legal) = (vec![0.0; self.n_rows], vec![true; self.n_rows]);
         let mut varies = false;
         for row in 0..self.n_rows {
@@ -238,7 +240,7 @@ impl Rows {
             varies |= !constant;
             reward[row] = match of_row.first() {
                 Some(&r) if constant => r,
-                _ => self.weighted[range].iter().sum(),
+                _ => of_row.iter().zip(&self.rows.prob[range]).map(|(r, p)| r * p).sum(),
             };
         }
         if legal.iter().all(|&l| l) {

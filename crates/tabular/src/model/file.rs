@@ -142,6 +142,18 @@ impl ModelFile {
             |what: &str| Error::invalid(format!("`{what}` is missing: give their number or their names"));
         let states = self.states.as_ref().ok_or_else(|| missing("states"))?;
         let actions = self.actions.as_ref().ok_or_else(|| missing("actions"))?;
+        // Every state that is not terminal has an outcome; tables are allocated by what is there, not by what is said.
+        let given = transitions.len() + self.terminal.len();
+        let rows = states.count().saturating_mul(actions.count());
+        if states.count() > given || rows > given.saturating_mul(64).saturating_add(4096) {
+            return Err(Error::invalid(format!(
+                "{} states and {} actions, but only {} transitions and {} terminal states; list them all",
+                states.count(),
+                actions.count(),
+                transitions.len(),
+                self.terminal.len()
+            )));
+        }
         let mut b = ModelBuilder::new(states.count(), actions.count(), gamma);
         for (i, (s, a, n, p, r)) in transitions.iter().enumerate() {
             let at = |part: &str| format!("transitions[{i}], {part}");
@@ -389,7 +401,10 @@ impl<'de> Deserialize<'de> for Nest {
                 f.write_str("a number or a list of numbers")
             }
             fn visit_f64<E: de::Error>(self, v: f64) -> Result<Nest, E> {
-                Ok(Nest::Number(v))
+                match v.is_finite() {
+                    true => Ok(Nest::Number(v)),
+                    false => Err(E::custom(format!("{v} is not a finite number"))),
+                }
             }
             fn visit_u64<E: de::Error>(self, v: u64) -> Result<Nest, E> {
                 Ok(Nest::Number(v as f64))

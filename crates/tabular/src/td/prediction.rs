@@ -29,7 +29,6 @@ pub enum Prediction {
 ///
 /// # Errors
 /// A policy of another shape, rates outside 0 to 1, or 0 steps.
-#[expect(clippy::too_many_arguments, reason = "each is one number of the update rule")]
 pub fn predict(
     world: &mut dyn World,
     policy: &[f64],

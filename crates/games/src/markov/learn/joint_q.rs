@@ -7,6 +7,7 @@
 //! Solutions ([`Concept`]):
 //! * minimax-Q (Littman 1994): the value of the zero-sum game of the player's own table.
 //! * Friend-Q and friend-or-foe-Q (Littman 2001): the best joint action with a friend, minimax against a foe.
+//! * Nash-Q (Hu and Wellman 2003): a Nash equilibrium, chosen by largest sum of payoffs, ties to the first one found.
 //! * Correlated-Q (Greenwald and Hall 2003): a correlated equilibrium that is utilitarian (largest sum), egalitarian (largest
 //!   minimum), republican (largest maximum), or libertarian (each player its own largest).
 //!
@@ -17,8 +18,12 @@ use coact_core::Stream;
 use super::super::stage::MatrixGame;
 use super::super::{MarkovGame, sample};
 use super::{MarkovLearner, Rates, Transition};
-use crate::linear::{Program, Relation};
+use crate::equilibrium::{self, correlated, lemke_howson, support_enumeration};
+use crate::normal_form::NormalForm;
 use crate::{Error, Result};
+
+/// Sums of payoffs (of size 1) that differ by less are equal.
+const TIE: f64 = 1e-9;
 
 /// Which correlated equilibrium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub enum Concept {
     Friend,
     /// For each of two players, whether the other is a friend.
     FriendOrFoe([bool; 2]),
+    /// A Nash equilibrium.
+    Nash,
     /// A correlated equilibrium.
     Correlated(Selection),
 }
@@ -133,6 +140,7 @@ impl JointQ {
                     if is_friend { self.friend(player, state) } else { self.foe(player, state) }
                 }
             }
+            Concept::Nash => self.nash(state)?,
             Concept::Correlated(selection) => self.correlate(state, selection)?,
         }
         Ok(())
@@ -172,26 +180,29 @@ impl JointQ {
     fn correlate(&mut self, state: usize, selection: Selection) -> Result<()> {
         let players = self.n_actions.len();
         let libertarian = selection == Selection::Libertarian;
+        let game = self.stage(state)?;
+        let best = |which| -> Result<Vec<f64>> {
+            let mut x = correlated(&game, equilibrium::Concept::Correlated, which)?.joint;
+            x.iter_mut().for_each(|p| *p = p.max(0.0));
+            let total: f64 = x.iter().sum();
+            x.iter_mut().for_each(|p| *p /= total);
+            Ok(x)
+        };
         let mut shared = match selection {
-            Selection::Utilitarian => {
-                let weight = vec![1.0; players];
-                self.best_correlated(state, &weight, false)?
-            }
-            Selection::Egalitarian => self.best_correlated(state, &vec![1.0; players], true)?,
+            Selection::Utilitarian => best(equilibrium::Selection::Welfare)?,
+            Selection::Egalitarian => best(equilibrium::Selection::Egalitarian)?,
             Selection::Republican | Selection::Libertarian => Vec::new(),
         };
         if matches!(selection, Selection::Republican | Selection::Libertarian) {
-            let mut best = f64::NEG_INFINITY;
+            let mut highest = f64::NEG_INFINITY;
             for player in 0..players {
-                let mut weight = vec![0.0; players];
-                weight[player] = 1.0;
-                let x = self.best_correlated(state, &weight, false)?;
+                let x = best(equilibrium::Selection::Player(player))?;
                 let value: f64 = x.iter().zip(self.q(player, state)).map(|(x, q)| x * q).sum();
                 if libertarian {
                     self.play_marginal(player, state, &x);
                     self.set(player, state, value);
-                } else if value > best {
-                    best = value;
+                } else if value > highest {
+                    highest = value;
                     shared = x;
                 }
             }
@@ -215,52 +226,41 @@ impl JointQ {
         actions.iter().zip(x).for_each(|(&a, x)| strategy[a] += x);
     }
 
-    /// The correlated equilibrium `[J]` with the largest weighted sum of payoffs, or with the largest minimum.
-    fn best_correlated(&self, state: usize, weight: &[f64], smallest: bool) -> Result<Vec<f64>> {
-        let players = self.n_actions.len();
-        let tables: Vec<&[f64]> = (0..players).map(|p| self.q(p, state)).collect();
+    /// The tables of a state as a game in normal form, scaled to size 1.
+    fn stage(&self, state: usize) -> Result<NormalForm<f64>> {
+        let tables: Vec<&[f64]> = (0..self.n_actions.len()).map(|player| self.q(player, state)).collect();
         let largest = tables.iter().flat_map(|t| t.iter()).fold(0.0_f64, |a, x| a.max(x.abs()));
-        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
-        // One more variable where the minimum is maximized: the minimum.
-        let n = self.n_joint + usize::from(smallest);
-        let mut objective = vec![0.0; n];
-        match smallest {
-            true => objective[self.n_joint] = 1.0,
-            false => tables.iter().zip(weight).for_each(|(table, w)| {
-                objective.iter_mut().zip(*table).for_each(|(o, q)| *o += scale * w * q);
-            }),
-        }
-        let mut program = Program::new(objective);
-        let mut sum = vec![1.0; n];
-        if smallest {
-            program.free[self.n_joint] = true;
-            sum[self.n_joint] = 0.0;
-            for table in &tables {
-                let mut row: Vec<f64> = table.iter().map(|q| -scale * q).collect();
-                row.push(1.0);
-                program.add(row, Relation::AtMost, 0.0);
+        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
+        let scaled = tables.iter().map(|t| t.iter().map(|q| q * scale).collect()).collect();
+        NormalForm::new(&self.n_actions, scaled)
+    }
+
+    /// The Nash equilibrium with the largest sum of payoffs, of those with supports of equal size; where there is none (the
+    /// tables are degenerate), the one at the end of a Lemke-Howson path.
+    fn nash(&mut self, state: usize) -> Result<()> {
+        let game = self.stage(state)?;
+        let mut best: Option<(f64, Vec<Vec<f64>>)> = None;
+        for mixed in support_enumeration(&game, &mut |_| true)? {
+            let sum: f64 = game.values(&mixed).iter().sum();
+            if best.as_ref().is_none_or(|(b, _)| sum > b + TIE) {
+                best = Some((sum, mixed));
             }
         }
-        program.add(sum, Relation::Equal, 1.0);
-        for (player, table) in tables.iter().enumerate() {
-            let stride: usize = self.n_actions[player + 1..].iter().product();
-            for a in 0..self.n_actions[player] {
-                for b in (0..self.n_actions[player]).filter(|&b| b != a) {
-                    let mut row = vec![0.0; n];
-                    for joint in (0..self.n_joint).filter(|&j| self.action_of(j, player) == a) {
-                        let instead = joint - a * stride + b * stride;
-                        row[joint] = scale * (table[instead] - table[joint]);
-                    }
-                    program.add(row, Relation::AtMost, 0.0);
-                }
-            }
+        let mixed = match best {
+            Some((_, mixed)) => mixed,
+            None => lemke_howson(&game, 0, &mut |_| true)?.mixed,
+        };
+        for (player, strategy) in mixed.iter().enumerate() {
+            let n = self.n_actions[player];
+            let q = self.q(player, state);
+            let profile = |joint: usize| -> f64 {
+                mixed[0][joint / self.n_actions[1]] * mixed[1][joint % self.n_actions[1]]
+            };
+            let value = (0..self.n_joint).map(|joint| profile(joint) * q[joint]).sum();
+            self.strategies[player][state * n..][..n].copy_from_slice(strategy);
+            self.set(player, state, value);
         }
-        let mut x = program.solve()?.optimal("a correlated equilibrium")?.primal;
-        x.truncate(self.n_joint);
-        x.iter_mut().for_each(|p| *p = p.max(0.0));
-        let total: f64 = x.iter().sum();
-        x.iter_mut().for_each(|p| *p /= total);
-        Ok(x)
+        Ok(())
     }
 }
 
