@@ -1,5 +1,5 @@
 //! Fictitious play (Brown 1951): each round everybody replies best to what the others have played so far, all at once,
-//! ties to the lowest index.
+//! ties to the lowest index. Payoffs are expected against shares of play, so that exact ties may be broken by rounding.
 
 use crate::error::{Error, Result};
 use crate::normal_form::{Mixed, NormalForm};
@@ -10,7 +10,9 @@ pub struct FictitiousPlay<'a> {
     game: &'a NormalForm<f64>,
     counts: Vec<Vec<u64>>,
     rounds: u64,
-    /// For two players: what each strategy has earned in sum against the other's play.
+    /// Shares of play.
+    shares: Mixed<f64>,
+    /// What each strategy earns against them.
     earned: Vec<Vec<f64>>,
     replies: Vec<usize>,
 }
@@ -29,6 +31,7 @@ impl<'a> FictitiousPlay<'a> {
             game,
             counts: game.shape().iter().map(|&n| vec![0; n]).collect(),
             rounds: 0,
+            shares: game.shape().iter().map(zeros).collect(),
             earned: game.shape().iter().map(zeros).collect(),
             replies: first.to_vec(),
         };
@@ -39,21 +42,26 @@ impl<'a> FictitiousPlay<'a> {
     /// Counts `replies` as played.
     fn note(&mut self) {
         self.rounds += 1;
-        self.counts.iter_mut().zip(&self.replies).for_each(|(counts, &s)| counts[s] += 1);
-        if let [m, n] = *self.game.shape() {
-            let (a, b) = (self.game.table(0), self.game.table(1));
-            let (row, column) = (self.replies[0], self.replies[1]);
-            (0..m).for_each(|i| self.earned[0][i] += a[i * n + column]);
-            (0..n).for_each(|j| self.earned[1][j] += b[row * n + j]);
+        let total = self.rounds as f64;
+        for ((counts, shares), &reply) in self.counts.iter_mut().zip(&mut self.shares).zip(&self.replies) {
+            counts[reply] += 1;
+            shares.iter_mut().zip(&*counts).for_each(|(share, &count)| *share = count as f64 / total);
         }
     }
 
     /// One round.
     pub fn step(&mut self) {
-        if self.game.n_players() != 2 {
-            let mixed = self.average();
+        if let [_, n] = *self.game.shape() {
+            let (a, b) = (self.game.table(0), self.game.table(1));
+            for (earned, row) in self.earned[0].iter_mut().zip(a.chunks_exact(n)) {
+                *earned = row.iter().zip(&self.shares[1]).map(|(u, y)| u * y).sum();
+            }
+            for (j, earned) in self.earned[1].iter_mut().enumerate() {
+                *earned = b.iter().skip(j).step_by(n).zip(&self.shares[0]).map(|(u, x)| u * x).sum();
+            }
+        } else {
             for player in 0..self.game.n_players() {
-                self.earned[player] = self.game.deviation_payoffs(player, &mixed);
+                self.earned[player] = self.game.deviation_payoffs(player, &self.shares);
             }
         }
         for (reply, earned) in self.replies.iter_mut().zip(&self.earned) {
@@ -69,8 +77,7 @@ impl<'a> FictitiousPlay<'a> {
 
     /// Shares of play.
     pub fn average(&self) -> Mixed<f64> {
-        let share = |&c: &u64| c as f64 / self.rounds as f64;
-        self.counts.iter().map(|counts| counts.iter().map(share).collect()).collect()
+        self.shares.clone()
     }
 }
 

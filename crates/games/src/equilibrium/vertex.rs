@@ -41,13 +41,11 @@ pub fn vertex_enumeration<S: Scalar>(
     Ok(equilibria)
 }
 
-/// About how many vertices both polytopes of a random game with `m` and `n` strategies have: within a factor of three of
-/// what was counted up to 14x14.
+/// About how many vertices both polytopes of a random game with `m` and `n` strategies have. Fitted to counts of 10x10
+/// and 12x12 games; single games are off by a factor of two.
 pub fn expected_vertices(m: usize, n: usize) -> f64 {
-    // A simple polytope in d dimensions with m + n facets; random ones have far fewer vertices than the most.
-    let few = m.min(n) as f64;
-    let many = m.max(n) as f64;
-    2.0 * (1.0 + many / few).powf(few) * 0.6f64.powf(few)
+    let bases = (1..=m).fold(1.0, |b, i| b * (n + i) as f64 / i as f64);
+    bases.powf(0.627)
 }
 
 /// Pure strategies first, then by the strategies played; the same for floats and rationals.
