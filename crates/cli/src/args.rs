@@ -35,6 +35,10 @@ pub enum Command {
     Allocate(AllocateArgs),
     /// Check recorded traces and results of other commands by independent code
     Verify(VerifyArgs),
+    /// Find equilibria of a game, with a certificate
+    Solve(SolveArgs),
+    /// Rank strategies against each other: alpha-rank, Elo, Nash averaging, tournaments
+    Rank(RankArgs),
     /// One self-contained HTML page about one or many runs
     Report(ReportArgs),
 }
@@ -43,8 +47,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coact list envs --json")]
 pub struct ListArgs {
-    /// presets, envs, algorithms; all if left out
-    #[arg(value_parser = ["presets", "envs", "algorithms"])]
+    /// presets, envs, algorithms, games, methods; all if left out
+    #[arg(value_parser = ["presets", "envs", "algorithms", "games", "methods"])]
     pub what: Option<String>,
     /// Print one JSON object
     #[arg(long)]
@@ -230,7 +234,7 @@ pub struct AllocateArgs {
 /// `coact verify`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  coact verify testdata/vectors/cartpole.json testdata/vectors/mpe_*.json\n  coact verify result.json"
+    after_help = "Examples:\n  coact solve chicken --all --exact --json > answer.json; coact verify answer.json\n  coact verify testdata/vectors/cartpole.json testdata/vectors/mpe_*.json"
 )]
 pub struct VerifyArgs {
     /// Traces, or results of other commands
@@ -251,4 +255,87 @@ pub struct ReportArgs {
     /// Page to write [default: report.html in the run folder, or ./report.html for several]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `coact solve`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact solve von-stengel-6x6 --all --exact\n  coact solve game.nfg --method correlated --json > answer.json && coact verify answer.json\n  coact solve rock-paper-scissors --method hedge --plot hedge.svg\n  printf '2 -1\\n-1 1\\n' | coact solve -"
+)]
+pub struct SolveArgs {
+    /// A built-in game (`coact list games`), a file, or `-` for standard input
+    pub game: String,
+    /// How (`coact list methods`); chosen by the kind of game if left out
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// Exact rationals
+    #[arg(long)]
+    pub exact: bool,
+    /// All equilibria that the method can find, not one
+    #[arg(long)]
+    pub all: bool,
+    /// Iterations, for methods that iterate
+    #[arg(long, value_name = "N")]
+    pub iterations: Option<u64>,
+    /// Label that Lemke-Howson drops first: a row, or the number of rows plus a column
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub label: usize,
+    /// Temperature of logit choice, in units of payoff
+    #[arg(long, value_name = "T", default_value_t = 0.1)]
+    pub temperature: f64,
+    /// Step of replicator and logit dynamics in time
+    #[arg(long, value_name = "DT", default_value_t = 0.01)]
+    pub dt: f64,
+    /// Draw the convergence as an SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Write the result, for `coact verify`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// No progress display
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact rank`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact rank battle-of-the-sexes --alpha 1e6\n  coact rank rock-paper-scissors --symmetric --json\n  coact rank scores.txt --method elo\n  coact rank axelrod --random --seed 3"
+)]
+pub struct RankArgs {
+    /// A game as for `coact solve` (rows against columns), or axelrod for the tournament of repeated dilemmas
+    pub game: String,
+    /// How
+    #[arg(long, value_parser = ["alpha-rank", "elo", "nash-averaging"], default_value = "alpha-rank")]
+    pub method: String,
+    /// Strength of selection
+    #[arg(long, default_value_t = 100.0)]
+    pub alpha: f64,
+    /// Members of a population
+    #[arg(long, value_name = "M", default_value_t = 50)]
+    pub population: usize,
+    /// One population that plays both sides of a symmetric game
+    #[arg(long)]
+    pub symmetric: bool,
+    /// Turns of a match of the tournament
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub turns: usize,
+    /// Matches of pairs in which somebody draws random numbers
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repetitions: usize,
+    /// Probability that a move comes out as its opposite
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub noise: f64,
+    /// Let strategies that draw random numbers take part
+    #[arg(long)]
+    pub random: bool,
+    /// Seed of random strategies and noise
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
 }

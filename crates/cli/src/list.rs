@@ -7,7 +7,7 @@ use crate::args::{InfoArgs, ListArgs};
 use crate::console::say;
 use crate::{Result, config, presets};
 
-/// Lists presets, environments and algorithms.
+/// Lists presets, environments, algorithms, games and methods.
 ///
 /// # Errors
 /// None today.
@@ -15,9 +15,13 @@ pub fn list(args: &ListArgs) -> Result<()> {
     let wants = |what: &str| args.what.as_deref().is_none_or(|w| w == what);
     if args.json {
         let mut object = serde_json::Map::new();
-        for (name, make) in
-            [("presets", presets_json as fn() -> Value), ("envs", envs_json), ("algorithms", algorithms_json)]
-        {
+        for (name, make) in [
+            ("presets", presets_json as fn() -> Value),
+            ("envs", envs_json),
+            ("algorithms", algorithms_json),
+            ("games", games_json),
+            ("methods", methods_json),
+        ] {
             if wants(name) {
                 object.insert(name.into(), make());
             }
@@ -40,7 +44,28 @@ pub fn list(args: &ListArgs) -> Result<()> {
             say(format!("  {:<22}   requires {}; {}", "", entry.requires, entry.source));
         }
     }
+    if wants("games") {
+        say("Games (coact solve NAME):");
+        coact_games::catalog::ALL.iter().for_each(|g| say(format!("  {:<22} {}", g.name, g.summary)));
+    }
+    if wants("methods") {
+        say("Methods (coact solve GAME --method NAME):");
+        for entry in coact_games::solve::METHODS {
+            let two = if entry.two_players { "; two players" } else { "" };
+            let exact = if entry.exact { "; --exact" } else { "" };
+            say(format!("  {:<30} {}{two}{exact}", entry.name, entry.summary));
+        }
+    }
     Ok(())
+}
+
+fn games_json() -> Value {
+    coact_games::catalog::ALL.iter().map(|g| json!({"name": g.name, "summary": g.summary})).collect()
+}
+
+fn methods_json() -> Value {
+    let one = |m: &coact_games::solve::MethodEntry| json!({"name": m.name, "summary": m.summary, "exact": m.exact, "two_players": m.two_players});
+    coact_games::solve::METHODS.iter().map(one).collect()
 }
 
 fn list_env(entry: &coact_envs::EnvEntry) {

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use coact::args::{Cli, Command};
-use coact::{allocate_command, console, evaluate_command, list, play, report_command, train, verify};
+use coact::{
+    allocate_command, console, evaluate_command, list, play, rank, report_command, solve, train, verify,
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
         Command::Play(args) => play::play(args),
         Command::Allocate(args) => allocate_command::allocate(args),
         Command::Verify(args) => verify::verify(args),
+        Command::Solve(args) => solve::solve(args),
+        Command::Rank(args) => rank::rank(args),
         Command::Report(args) => report_command::report(args),
     };
     match result {

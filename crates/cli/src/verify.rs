@@ -21,7 +21,10 @@ pub fn verify(args: &VerifyArgs) -> Result<()> {
     for path in &args.files {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::failed(format!("cannot read {}: {e}", path.display())))?;
+        // An answer may follow other lines that its command printed.
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let trace: Value = serde_json::from_str(&text)
+            .or_else(|e| serde_json::from_str(last).map_err(|_| e))
             .map_err(|e| Error::failed(format!("{} is not JSON: {e}", path.display())))?;
         if trace.get("format").and_then(Value::as_str) == Some(RESULT) {
             failed += usize::from(!say_result(path, &trace, args.json));
@@ -58,6 +61,7 @@ fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
     let kind = result.get("kind").and_then(Value::as_str).unwrap_or("none");
     let checked = match kind {
         "allocate" => coact_allocation::result::verify(result).map_err(|e| e.to_string()),
+        "solve" => coact_games::check::verify(result).map_err(|e| e.to_string()),
         other => Err(format!("results of kind `{other}` are not known")),
     };
     let passed = checked.is_ok();

@@ -76,6 +76,21 @@ pub fn check_solve(answer: &Value) -> Result<Verdict> {
     Ok(verdict)
 }
 
+/// The verdict in words.
+///
+/// # Errors
+/// What is wrong with the answer, or why it is none.
+pub fn verify(answer: &Value) -> Result<String> {
+    let verdict = check_solve(answer)?;
+    match verdict.failure {
+        Some(failure) => Err(Error::invalid(failure)),
+        None => Ok(format!(
+            "{} answers of claim `{}` hold, largest gain of a deviation {:.1e}",
+            verdict.checked, verdict.claim, verdict.largest_gain
+        )),
+    }
+}
+
 fn number(value: &Value) -> Result<Rational, String> {
     let exact = match value {
         Value::String(text) => parse_rational(text),
@@ -231,6 +246,7 @@ mod tests {
         right["certificate"] = json!({"gains": [["0", "0"], ["0", "0"]]});
         let verdict = check_solve(&right).unwrap();
         assert_eq!((verdict.checked, verdict.failure, verdict.largest_gain), (2, None, 0.0));
+        assert!(verify(&right).unwrap().starts_with("2 answers of claim `nash` hold"));
         let wrong = [
             ("equilibria", json!([[["1/3", "2/3"], ["1/2", "1/2"]]])),
             ("equilibria", json!([[["1/2", "1/3"], ["1/2", "1/2"]]])),
@@ -243,6 +259,7 @@ mod tests {
             let mut wrong = right.clone();
             wrong[field] = value;
             assert!(check_solve(&wrong).unwrap().failure.is_some(), "{field}: {}", wrong[field]);
+            assert!(verify(&wrong).is_err());
         }
         let mut joint = answer("correlated", false);
         joint["joint"] = json!([0.0, 0.5, 0.5, 0.0]);

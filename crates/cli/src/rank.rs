@@ -1,0 +1,135 @@
+//! `coact rank`: populations of strategies judged by alpha-rank, Elo or Nash averaging, and tournaments.
+
+use std::time::Instant;
+
+use coact_games::NormalForm;
+use coact_games::population::{
+    AlphaRank, RepeatedStrategy, STRATEGIES, Tournament, alpha_rank, alpha_rank_symmetric, elo_fit,
+    nash_averaging, round_robin,
+};
+use serde_json::{Value, json};
+
+use crate::args::RankArgs;
+use crate::console::say;
+use crate::game_input::{Game, read};
+use crate::{Error, Result};
+
+/// Ranks strategies.
+///
+/// # Errors
+/// Wrong usage, or numbers that have no ranking.
+pub fn rank(args: &RankArgs) -> Result<()> {
+    let start = Instant::now();
+    if args.game == "axelrod" {
+        return tournament(args, start);
+    }
+    let Game::Normal(game) = read(&args.game)?;
+    let game = game.convert::<f64>();
+    let names = &game.players()[0].strategies;
+    let method = args.method.as_str();
+    let (mut object, lines) = match method {
+        "alpha-rank" => by_alpha_rank(&game, args)?,
+        "elo" => {
+            let n = square(&game, method)?;
+            let ratings = elo_fit(n, game.table(0)).map_err(Error::usage)?;
+            (json!({"ratings": ratings, "names": names}), ordered(names, &ratings))
+        }
+        _ => {
+            let &[m, n] = game.shape() else {
+                return Err(Error::usage("nash-averaging needs a table of rows against columns"));
+            };
+            let found = nash_averaging(m, n, game.table(0)).map_err(Error::failed)?;
+            let object = json!({
+                "value": found.value, "row_weights": found.row_weights, "column_weights": found.column_weights,
+                "row_skills": found.row_skills, "column_skills": found.column_skills, "names": names,
+            });
+            (object, ordered(names, &found.row_skills))
+        }
+    };
+    finish(&mut object, lines, args, start);
+    Ok(())
+}
+
+fn finish(object: &mut Value, lines: Vec<String>, args: &RankArgs, start: Instant) {
+    if args.json {
+        object["method"] = json!(args.method);
+        object["game"] = json!(args.game);
+        object["wall_s"] = json!(start.elapsed().as_secs_f64());
+        say(object);
+    } else {
+        lines.iter().for_each(say);
+    }
+}
+
+/// A square table of one population against itself.
+fn square(game: &NormalForm<f64>, method: &str) -> Result<usize> {
+    match *game.shape() {
+        [m, n] if m == n => Ok(n),
+        _ => Err(Error::usage(format!("{method} needs a square table of players against each other"))),
+    }
+}
+
+fn by_alpha_rank(game: &NormalForm<f64>, args: &RankArgs) -> Result<(Value, Vec<String>)> {
+    let ranks = match args.symmetric {
+        true => {
+            let n = square(game, "alpha-rank of one population")?;
+            alpha_rank_symmetric(n, game.table(0), args.alpha, args.population)
+        }
+        false => alpha_rank(game, args.alpha, args.population),
+    };
+    let ranks = ranks.map_err(Error::usage)?;
+    let name = |state: &Vec<usize>| -> String {
+        let names = state.iter().enumerate().map(|(i, &s)| game.players()[i].strategies[s].as_str());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let names: Vec<String> = ranks.states.iter().map(name).collect();
+    let mut lines = ordered(&names, &ranks.distribution);
+    lines.push(classes_line(&ranks, &names));
+    let classes = ranks.recurrent_classes.iter();
+    let classes = classes.map(|c| json!({"states": c.states, "distribution": c.distribution}));
+    let object = json!({
+        "alpha": args.alpha, "population": args.population, "states": ranks.states, "names": names,
+        "distribution": ranks.distribution, "recurrent_classes": classes.collect::<Value>(),
+    });
+    Ok((object, lines))
+}
+
+fn classes_line(ranks: &AlphaRank, names: &[String]) -> String {
+    let classes = ranks.recurrent_classes.iter().map(|class| {
+        let members: Vec<&str> = class.states.iter().take(12).map(|&s| names[s].as_str()).collect();
+        let more = if class.states.len() > 12 { " ..." } else { "" };
+        format!("{{{}{more}}}", members.join(" | "))
+    });
+    let n = ranks.recurrent_classes.len();
+    format!("{n} recurrent as alpha grows without bound: {}", classes.collect::<Vec<_>>().join(" "))
+}
+
+/// From the best down.
+fn ordered(names: &[String], scores: &[f64]) -> Vec<String> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    order.iter().map(|&i| format!("{:<width$}  {:>12.6}", names[i], scores[i])).collect()
+}
+
+/// The round robin of all strategies for the repeated prisoner's dilemma.
+fn tournament(args: &RankArgs, start: Instant) -> Result<()> {
+    let strategies: Vec<RepeatedStrategy> =
+        STRATEGIES.iter().filter(|s| args.noise > 0.0 || args.random || !s.random).copied().collect();
+    let rules = Tournament {
+        turns: args.turns,
+        repetitions: args.repetitions,
+        noise: args.noise,
+        seed: args.seed,
+        ..Tournament::default()
+    };
+    let scores = round_robin(&strategies, &rules).map_err(Error::usage)?;
+    let n = strategies.len();
+    let names: Vec<String> = strategies.iter().map(|s| s.name.to_string()).collect();
+    let mean = |row: &[f64]| row.iter().sum::<f64>() / (n * args.turns) as f64;
+    let means: Vec<f64> = scores.chunks_exact(n).map(mean).collect();
+    let table: Value = scores.chunks_exact(n).map(|row| json!(row)).collect();
+    let mut object = json!({"names": names, "scores": table, "mean_per_turn": means, "turns": args.turns});
+    finish(&mut object, ordered(&names, &means), args, start);
+    Ok(())
+}
