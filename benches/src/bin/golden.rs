@@ -40,7 +40,7 @@ fn run(dir: &Path, bless: bool) -> Result<(), String> {
     let mut differ = 0;
     for entry in coact_envs::ALL {
         let now = coact_envs::golden::playthrough(entry).map_err(|e| e.to_string())?;
-        let path = dir.join(format!("{}.txt", entry.name));
+        let path = dir.join(coact_envs::golden::file_name(entry));
         if bless {
             std::fs::write(&path, &now).map_err(|e| cannot("write", &path, e))?;
         } else if let Some(what) = difference(&path, &now) {
@@ -48,11 +48,11 @@ fn run(dir: &Path, bless: bool) -> Result<(), String> {
             differ += 1;
         }
     }
-    let known = |stem: &str| coact_envs::ALL.iter().any(|entry| entry.name == stem);
+    let known = |file: &str| coact_envs::ALL.iter().any(|entry| coact_envs::golden::file_name(entry) == file);
     for file in std::fs::read_dir(dir).map_err(|e| cannot("read", dir, e))?.flatten() {
-        let stem = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !known(&stem) {
-            println!("{stem}: no environment of this name; remove its file");
+        let name = file.file_name().to_string_lossy().into_owned();
+        if !known(&name) {
+            println!("{name}: no environment of this name; remove its file");
             differ += 1;
         }
     }

@@ -37,6 +37,16 @@ const CASES: &[Case] = &[
     },
     Case { env: "simple_spread", options: || Value::Null, n_envs: 16, goal: None, peer: None },
     Case { env: "simple_tag", options: || Value::Null, n_envs: 256, goal: None, peer: None },
+    Case {
+        env: "lbf/Foraging-8x8-2p-2f-v3",
+        options: || Value::Null,
+        n_envs: 256,
+        goal: Some(20e6),
+        peer: None,
+    },
+    Case { env: "rware/tiny-2ag-v2", options: || Value::Null, n_envs: 256, goal: Some(15e6), peer: None },
+    Case { env: "rware/small-4ag-v2", options: || Value::Null, n_envs: 256, goal: Some(8e6), peer: None },
+    Case { env: "overcooked", options: || Value::Null, n_envs: 256, goal: None, peer: None },
 ];
 
 /// Holds the contests: one for each number of threads, because the goals are for one.

@@ -1,6 +1,6 @@
 //! The mean return of the random policy in every environment, as listed in the registry.
 //!
-//! `cargo run --release -p coact-envs --example random_returns [EPISODES]`; the listed ones are from 40000.
+//! `cargo run --release -p coact-envs --example random_returns [EPISODES] [PREFIX]`; the listed ones are from 40000.
 
 #![allow(clippy::print_stdout)]
 
@@ -10,7 +10,8 @@ use coact_envs::golden::random_actions;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted: f64 = std::env::args().nth(1).map_or(Ok(2_000.0), |n| n.parse())?;
     println!("{:28} {:>10} {:>12} {:>10}", "environment", "listed", "measured", "error");
-    for entry in coact_envs::ALL {
+    let prefix = std::env::args().nth(2).unwrap_or_default();
+    for entry in coact_envs::ALL.iter().filter(|e| e.name.starts_with(&prefix)) {
         let n_envs = 256;
         let mut env = entry.build(&serde_json::Value::Null, n_envs)?;
         let mut step = StepBatch::new(env.spec(), n_envs);

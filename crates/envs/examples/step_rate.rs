@@ -51,16 +51,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("simple_speaker_listener", json!({}), 256),
         ("simple", json!({}), 256),
         ("climbing", json!({}), 256),
+        ("lbf/Foraging-8x8-2p-2f-v3", json!({}), 64),
+        ("lbf/Foraging-8x8-2p-2f-v3", json!({}), 256),
+        ("lbf/Foraging-15x15-4p-5f-v3", json!({}), 256),
+        ("rware/tiny-2ag-v2", json!({}), 16),
+        ("rware/tiny-2ag-v2", json!({}), 64),
+        ("rware/tiny-2ag-v2", json!({}), 256),
+        ("rware/small-4ag-v2", json!({}), 16),
+        ("rware/small-4ag-v2", json!({}), 256),
+        ("overcooked", json!({}), 64),
+        ("traffic_junction", json!({}), 256),
     ];
     let only = std::env::args().nth(2);
-    println!("{:24} {:>6} {:>14} {:>14}  options", "environment", "E", "best M/s", "median M/s");
+    println!("{:28} {:>6} {:>14} {:>14}  options", "environment", "E", "best M/s", "median M/s");
     for (name, options, n_envs) in cases {
-        if only.as_deref().is_some_and(|o| o != name) {
+        if only.as_deref().is_some_and(|o| !name.starts_with(o)) {
             continue;
         }
         let mut env = coact_envs::find(name)?.build(&options, n_envs)?;
         let (best, median) = rate(&mut *env, seconds)?;
-        println!("{name:24} {n_envs:6} {:14.1} {:14.1}  {options}", best / 1e6, median / 1e6);
+        println!("{name:28} {n_envs:6} {:14.1} {:14.1}  {options}", best / 1e6, median / 1e6);
     }
     Ok(())
 }

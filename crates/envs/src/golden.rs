@@ -10,6 +10,11 @@ use crate::EnvEntry;
 /// Steps of a playthrough.
 const STEPS: u64 = 10;
 
+/// Name of the file of a playthrough.
+pub fn file_name(entry: &EnvEntry) -> String {
+    format!("{}.txt", entry.name.replace('/', "-"))
+}
+
 /// Seed 0, default options, ten steps of pseudo-random legal actions: observations, rewards and ends, every
 /// number in full.
 ///

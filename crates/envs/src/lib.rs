@@ -1,6 +1,7 @@
 //! Multi-agent environments: one copy at a time, or thousands stepped together, usable without the rest of coact.
 //!
-//! * [`ALL`] lists every environment; [`find`] looks one up by name and [`EnvEntry::build`] makes a batch of it.
+//! * [`ALL`] lists every environment, [`FAMILIES`] the patterns of further names; [`find`] looks one up by name and
+//!   [`Found::build`] makes a batch of it.
 //! * [`Vectorized`] makes a batch of anything that implements [`MultiAgentEnv`].
 //! * [`verify::verify_trace`] replays recorded traces of reference implementations.
 //! * [`wrappers::wrap`] adds normalization, scaling, agent indices, time limits.
@@ -20,22 +21,32 @@
 //! ```
 
 pub mod cartpole;
+pub mod coin;
 mod columns;
 pub mod golden;
+pub mod iterated;
 pub mod lane_batch;
+pub mod lbf;
+pub mod levers;
 pub mod matrix;
+pub mod overcooked;
 pub mod particle;
+pub mod predator_prey;
 pub mod probe;
 pub mod real;
 pub mod registry;
 pub mod rules;
+pub mod rware;
+pub mod switch_riddle;
+pub mod traffic;
+pub mod two_step;
 pub mod vectorized;
 pub mod verify;
 pub mod wrappers;
 
 pub use coact_core::{BatchEnv, Error, MultiAgentEnv, Result};
 pub use lane_batch::LaneBatch;
-pub use registry::{EnvEntry, OptionInfo};
+pub use registry::{EnvEntry, Family, Found, OptionInfo};
 pub use vectorized::Vectorized;
 
 /// Every environment.
@@ -46,6 +57,28 @@ pub static ALL: &[EnvEntry] = &[
     particle::speaker_listener::ENTRY,
     particle::adversary::ENTRY,
     particle::tag::ENTRY,
+    particle::crypto::ENTRY,
+    particle::push::ENTRY,
+    particle::reference::ENTRY,
+    particle::world_comm::ENTRY,
+    lbf::ENTRIES[0],
+    lbf::ENTRIES[1],
+    lbf::ENTRIES[2],
+    lbf::ENTRIES[3],
+    rware::ENTRIES[0],
+    rware::ENTRIES[1],
+    rware::ENTRIES[2],
+    overcooked::ENTRY,
+    switch_riddle::ENTRY,
+    levers::ENTRY,
+    predator_prey::ENTRY,
+    traffic::ENTRY,
+    coin::ENTRY,
+    two_step::ENTRY,
+    iterated::ENTRIES[0],
+    iterated::ENTRIES[1],
+    iterated::ENTRIES[2],
+    iterated::ENTRIES[3],
     matrix::CLIMBING,
     matrix::PENALTY,
     matrix::MATRIX,
@@ -59,10 +92,13 @@ pub static ALL: &[EnvEntry] = &[
     probe::TWO_AGENTS_COORDINATE,
 ];
 
-/// The environment registered under `name`.
+/// Tasks whose names follow a pattern; [`ALL`] holds the well-known ones.
+pub static FAMILIES: &[Family] = &[lbf::FAMILY, rware::FAMILY, overcooked::FAMILY];
+
+/// The environment registered under `name`, or the member of a family of that name.
 ///
 /// # Errors
 /// An unknown name; names the nearest one.
-pub fn find(name: &str) -> Result<&'static EnvEntry> {
-    registry::find_in(ALL, name)
+pub fn find(name: &str) -> Result<Found> {
+    registry::find_in(ALL, FAMILIES, name)
 }

@@ -1,4 +1,5 @@
-//! Entries of the list of environments: what each is, which options it takes, how to build it.
+//! Entries of the list of environments: what each is, which options it takes, how to build it. Families of tasks whose
+//! names follow a pattern, of which the list holds only the well-known ones.
 
 use coact_core::{BatchEnv, Error, MultiAgentEnv, Result, nearest};
 use serde::Serialize;
@@ -60,22 +61,98 @@ impl EnvEntry {
     }
 
     fn check_keys(&self, options: &Value) -> Result<()> {
-        let keys = || self.options.iter().map(|o| o.name);
-        let given = match options {
-            Value::Null => return Ok(()),
-            Value::Object(map) => map,
-            _ => {
-                let text = format!("{}: options must be an object of names and values", self.name);
-                return Err(Error::invalid(text));
-            }
-        };
-        let Some(unknown) = given.keys().find(|k| !keys().any(|known| known == k.as_str())) else {
-            return Ok(());
-        };
-        let hint = nearest::hint(unknown, keys());
-        let known = keys().collect::<Vec<_>>().join(", ");
-        let text = format!("{} has no option `{unknown}`{hint}; it takes: {known}", self.name);
-        Err(Error::invalid(text))
+        check_keys(self.name, self.options, options)
+    }
+}
+
+/// Refuses keys that are no option.
+fn check_keys(name: &str, known: &[OptionInfo], options: &Value) -> Result<()> {
+    let keys = || known.iter().map(|o| o.name);
+    let given = match options {
+        Value::Null => return Ok(()),
+        Value::Object(map) => map,
+        _ => {
+            let text = format!("{name}: options must be an object of names and values");
+            return Err(Error::invalid(text));
+        }
+    };
+    let Some(unknown) = given.keys().find(|k| !keys().any(|known| known == k.as_str())) else {
+        return Ok(());
+    };
+    let hint = nearest::hint(unknown, keys());
+    let known = keys().collect::<Vec<_>>().join(", ");
+    let text = format!("{name} has no option `{unknown}`{hint}; it takes: {known}");
+    Err(Error::invalid(text))
+}
+
+/// Tasks whose names say their sizes, for example `lbf/Foraging-8x8-2p-2f-coop-v3`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Family {
+    /// What names begin with.
+    pub prefixes: &'static [&'static str],
+    /// What names look like.
+    pub pattern: &'static str,
+    /// What happens in it, in one line.
+    pub summary: &'static str,
+    /// Where its rules come from.
+    pub origin: &'static str,
+    /// Options beyond the name.
+    pub options: &'static [OptionInfo],
+    /// Builds a batch of the named task from checked options.
+    #[serde(skip)]
+    pub batch: fn(&str, &Value, usize) -> Result<Box<dyn BatchEnv>>,
+    /// Builds one copy of the named task from checked options.
+    #[serde(skip)]
+    pub single: fn(&str, &Value) -> Result<Box<dyn MultiAgentEnv>>,
+}
+
+/// An environment that was looked up: a listed one, or a member of a family.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The name that was looked up.
+    pub name: String,
+    /// Its options with their defaults.
+    pub options: &'static [OptionInfo],
+    source: Source,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Listed(&'static EnvEntry),
+    Member(&'static Family),
+}
+
+impl Found {
+    /// Its entry, if the list has one.
+    pub fn entry(&self) -> Option<&'static EnvEntry> {
+        match self.source {
+            Source::Listed(entry) => Some(entry),
+            Source::Member(_) => None,
+        }
+    }
+
+    /// `n_envs` copies, stepped together. `options` is a JSON object, or null for the defaults.
+    ///
+    /// # Errors
+    /// A name that its family does not understand, an unknown option (names the nearest one), a bad value, no copies.
+    pub fn build(&self, options: &Value, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
+        check_keys(&self.name, self.options, options)?;
+        match self.source {
+            Source::Listed(entry) => (entry.batch)(options, n_envs),
+            Source::Member(family) => (family.batch)(&self.name, options, n_envs),
+        }
+    }
+
+    /// One copy. `options` is a JSON object, or null for the defaults.
+    ///
+    /// # Errors
+    /// As [`Found::build`].
+    pub fn build_one(&self, options: &Value) -> Result<Box<dyn MultiAgentEnv>> {
+        check_keys(&self.name, self.options, options)?;
+        match self.source {
+            Source::Listed(entry) => (entry.single)(options),
+            Source::Member(family) => (family.single)(&self.name, options),
+        }
     }
 }
 
@@ -102,15 +179,20 @@ pub fn parse<T: DeserializeOwned>(env: &str, options: &Value) -> Result<T> {
     Err(Error::invalid(format!("{env}: option{place}: {error}")))
 }
 
-/// The environment registered in `all` under `name`.
+/// The environment registered in `all` under `name`, or the member of a family of that name.
 ///
 /// # Errors
 /// An unknown name; names the nearest one.
-pub fn find_in<'a>(all: &'a [EnvEntry], name: &str) -> Result<&'a EnvEntry> {
-    let unknown = || {
-        let hint = nearest::hint(name, all.iter().map(|e| e.name));
-        let known = all.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
-        Error::invalid(format!("there is no environment `{name}`{hint}; known: {known}"))
-    };
-    all.iter().find(|e| e.name == name).ok_or_else(unknown)
+pub fn find_in(all: &'static [EnvEntry], families: &'static [Family], name: &str) -> Result<Found> {
+    let found = |options, source| Found { name: name.into(), options, source };
+    if let Some(entry) = all.iter().find(|e| e.name == name) {
+        return Ok(found(entry.options, Source::Listed(entry)));
+    }
+    if let Some(family) = families.iter().find(|f| f.prefixes.iter().any(|p| name.starts_with(p))) {
+        return Ok(found(family.options, Source::Member(family)));
+    }
+    let hint = nearest::hint(name, all.iter().map(|e| e.name));
+    let known = all.iter().map(|e| e.name).chain(families.iter().map(|f| f.pattern));
+    let known = known.collect::<Vec<_>>().join(", ");
+    Err(Error::invalid(format!("there is no environment `{name}`{hint}; known: {known}")))
 }

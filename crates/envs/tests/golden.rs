@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use coact_envs::ALL;
-use coact_envs::golden::playthrough;
+use coact_envs::golden::{file_name, playthrough};
 
 /// To write the files anew, run `cargo xtask golden`, or this test with `COACT_GOLDEN=write`; then review the
 /// diff.
@@ -12,7 +12,7 @@ fn playthroughs_are_unchanged() {
     let folder = format!("{}/../../testdata/golden", env!("CARGO_MANIFEST_DIR"));
     let write = std::env::var("COACT_GOLDEN").is_ok_and(|v| v == "write");
     for entry in ALL {
-        let path = format!("{folder}/{}.txt", entry.name);
+        let path = format!("{folder}/{}", file_name(entry));
         let text = playthrough(entry).unwrap();
         if write {
             std::fs::create_dir_all(&folder).unwrap();

@@ -6,13 +6,18 @@
 //! tolerances that the file asks for. Not here: reading files, printing.
 
 mod cartpole;
+mod lbf;
 mod normalizer;
 mod particle;
+mod record;
+mod rware;
 
 use coact_core::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use self::record::record_trace;
 
 /// The outcome of replaying one trace file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,15 +56,22 @@ pub fn verify_trace(value: &Value) -> Result<Certificate> {
     let name = value.get("name").and_then(Value::as_str).unwrap_or("");
     match name {
         "cartpole" => cartpole::verify(value),
+        "lbf" => lbf::verify(value),
+        "rware" => rware::verify(value),
         "rl_vecnormalize" => normalizer::verify(value),
         "mpe_simple"
         | "mpe_simple_spread"
         | "mpe_simple_speaker_listener"
         | "mpe_simple_adversary"
-        | "mpe_simple_tag" => particle::verify(value, name),
+        | "mpe_simple_crypto"
+        | "mpe_simple_push"
+        | "mpe_simple_reference"
+        | "mpe_simple_tag"
+        | "mpe_simple_world_comm" => particle::verify(value, name),
         other => Err(Error::invalid(format!(
-            "no environment replays traces named `{other}`; known: cartpole, mpe_simple, mpe_simple_spread, \
-             mpe_simple_speaker_listener, mpe_simple_adversary, mpe_simple_tag, rl_vecnormalize"
+            "no environment replays traces named `{other}`; known: cartpole, lbf, rware, mpe_simple, \
+             mpe_simple_adversary, mpe_simple_crypto, mpe_simple_push, mpe_simple_reference, \
+             mpe_simple_speaker_listener, mpe_simple_spread, mpe_simple_tag, mpe_simple_world_comm, rl_vecnormalize"
         ))),
     }
 }
@@ -67,6 +79,14 @@ pub fn verify_trace(value: &Value) -> Result<Certificate> {
 /// The whole file as a struct.
 fn read<T: DeserializeOwned>(value: &Value, name: &str) -> Result<T> {
     serde_json::from_value(value.clone()).map_err(|e| Error::invalid(format!("trace file {name}: {e}")))
+}
+
+/// All numbers of a nested list in order; NaN, which compares to nothing, for what is no number.
+fn flat_numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(flat_numbers).collect(),
+        other => vec![other.as_f64().unwrap_or(f64::NAN)],
+    }
 }
 
 /// An error about case `case` of a file that contradicts itself.
