@@ -7,8 +7,8 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::scene::Scene;
 use coact_core::{ActionSpace, Actions, BatchEnv, EnvSpec, Error, MultiAgentEnv, Result, RewardKind, Stream};
 
-use crate::LaneBatch;
 use crate::real::Real;
+use crate::{LaneBatch, Vectorized};
 
 /// Actions of all agents over a number type.
 #[derive(Debug, Clone, Copy)]
@@ -180,6 +180,14 @@ impl<T: Rules> MultiAgentEnv for OneCopy<T> {
 /// No copies, or too many.
 pub fn batch<T: Rules>(rules: T, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
     Ok(Box::new(LaneBatch::new(rules, n_envs)?))
+}
+
+/// `n_envs` single copies of `rules`, on threads: for rules that are long, and therefore slow to compile for vectors.
+///
+/// # Errors
+/// No copies, or too many.
+pub fn copies<T: Rules>(rules: T, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
+    Ok(Box::new(Vectorized::new(n_envs, || Ok(OneCopy::new(rules.clone())))?))
 }
 
 /// Refuses an action outside its space. The environment index of the error is 0.

@@ -1,6 +1,6 @@
 //! The particle world: discs that push, chase, hide and talk on a plane; exact to mpe2 1.1.1.
 //!
-//! Five scenarios, one file each. What they share is here: episodes of 25 steps that a time limit truncates
+//! One file a scenario. What they share is here: episodes of 25 steps that a time limit truncates
 //! (nobody terminates), the five pushes (0 none, 1 left, 2 right, 3 down, 4 up; continuous: five strengths in
 //! 0..=1 of which right minus left and up minus down count), starts uniform on [-1, 1]^2 at rest, and the global
 //! state: `x, y, vx, vy` of every agent, `x, y` of every landmark, the goal as a one-hot where there is one, and
@@ -9,11 +9,17 @@
 //! Positions have no bound: nothing keeps an agent near the origin but its reward.
 
 pub mod adversary;
+pub mod crypto;
+pub mod push;
+pub mod reference;
 pub mod simple;
 pub mod speaker_listener;
 pub mod spread;
 pub mod tag;
 pub mod world;
+pub mod world_comm;
+
+use std::ops::Range;
 
 use coact_core::scene::{Color, Scene, Shape};
 use coact_core::{ActionSpace, EnvSpec, Error, GroupSpec, ObsField, Result, RewardKind, Stream};
@@ -31,14 +37,17 @@ pub(crate) const CONTINUOUS: OptionInfo = OptionInfo {
     explain: "strengths in 0..=1 instead of one of some actions",
 };
 
-/// A word: one of some symbols, or raw numbers.
+/// What an agent does: one of some actions, or raw numbers.
 #[derive(Debug, Clone, Copy)]
-pub enum Word<'a, R: Real> {
-    /// A symbol.
+enum Given<'a, R: Real> {
+    /// The number of an action.
     Symbol(R::Int),
     /// Its components.
     Raw(&'a [R]),
 }
+
+/// Moves of an agent that moves; its word, if it says one, counts in steps of this.
+const MOVES: u32 = 5;
 
 /// What makes one scenario out of the particle world.
 ///
@@ -46,6 +55,8 @@ pub enum Word<'a, R: Real> {
 pub trait Scenario: Clone + Send + Sync + 'static {
     /// Name under which the environment is registered.
     const NAME: &'static str;
+    /// Whether rewards or observations tell whether an agent touches a landmark.
+    const TOUCHES_LANDMARKS: bool = false;
 
     /// Number of extra variables.
     fn n_extra(&self) -> usize {
@@ -62,9 +73,10 @@ pub trait Scenario: Clone + Send + Sync + 'static {
         1.0
     }
 
-    /// Keeps the word that agent `agent` said. Called for agents that cannot move.
-    fn hear<R: Real>(&self, extra: &mut [R], word: Word<'_, R>) {
-        let _ = (extra, word);
+    /// Where among the extra variables the last word of an agent lies, behind all goals; empty for a silent one.
+    fn word(&self, agent: usize) -> Range<usize> {
+        let _ = agent;
+        0..0
     }
 
     /// Reward of every agent after a step.
@@ -140,6 +152,11 @@ impl<S: Scenario> Particle<S> {
     pub fn world(&self) -> &World {
         &self.world
     }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &S {
+        &self.scenario
+    }
 }
 
 impl<S: Scenario> Rules for Particle<S> {
@@ -182,21 +199,32 @@ impl<S: Scenario> Rules for Particle<S> {
         let (world, extra) = vars.split_at_mut(self.world.n_vars());
         let mut raw = actions.continuous;
         for (agent, body) in self.world.agents.iter().enumerate() {
-            let word = if self.continuous {
+            let given = if self.continuous {
                 let (mine, rest) = raw.split_at(self.width_of(agent));
                 raw = rest;
-                Word::Raw(mine)
+                Given::Raw(mine)
             } else {
-                Word::Symbol(actions.discrete[agent])
+                Given::Symbol(actions.discrete[agent])
             };
+            let words = self.scenario.word(agent);
+            let n_words = words.len() as u32;
+            if n_words > 0 {
+                say(&mut extra[words], given, body.movable);
+            }
             if !body.movable {
-                self.scenario.hear(extra, word);
                 continue;
             }
             let strength = R::of(body.accel);
-            let push = match word {
-                Word::Raw(a) => [(a[2] - a[1]) * strength, (a[4] - a[3]) * strength],
-                Word::Symbol(a) => [signed::<R>(a, 2, 1, strength), signed::<R>(a, 4, 3, strength)],
+            let push = match given {
+                Given::Raw(a) => [(a[2] - a[1]) * strength, (a[4] - a[3]) * strength],
+                Given::Symbol(a) => [(2, 1), (4, 3)].map(|(plus, minus)| {
+                    // One action a word for each move.
+                    let mut push = signed::<R>(a, plus, minus, strength);
+                    for word in 1..n_words {
+                        push = push + signed::<R>(a, plus + MOVES * word, minus + MOVES * word, strength);
+                    }
+                    push
+                }),
             };
             scratch[2 * agent..2 * agent + 2].copy_from_slice(&push);
         }
@@ -254,6 +282,24 @@ impl<S: Scenario> Particle<S> {
     }
 }
 
+/// Keeps the word that an agent said.
+#[inline(always)]
+fn say<R: Real>(kept: &mut [R], given: Given<'_, R>, moves: bool) {
+    match given {
+        Given::Raw(raw) => kept.copy_from_slice(&raw[if moves { MOVES as usize } else { 0 }..]),
+        Given::Symbol(said) => {
+            let stride = if moves { MOVES } else { 1 };
+            for (word, c) in kept.iter_mut().enumerate() {
+                let mut this = R::mask_of(false);
+                for action in word as u32 * stride..(word as u32 + 1) * stride {
+                    this = R::or(this, R::is(said, action));
+                }
+                *c = R::select(this, R::of(1.0), R::of(0.0));
+            }
+        }
+    }
+}
+
 /// `strength` for action `plus`, its negative for action `minus`, else 0.
 #[inline(always)]
 fn signed<R: Real>(action: R::Int, plus: u32, minus: u32, strength: R) -> R {
@@ -296,6 +342,12 @@ impl<'a, R: Real> Row<'a, R> {
     pub fn push<const K: usize>(&mut self, values: [R; K]) {
         self.out[self.at..self.at + K].copy_from_slice(&values);
         self.at += K;
+    }
+
+    #[inline(always)]
+    pub fn extend(&mut self, values: &[R]) {
+        self.out[self.at..self.at + values.len()].copy_from_slice(values);
+        self.at += values.len();
     }
 }
 

@@ -20,12 +20,14 @@
 //! # Origin
 //! mpe2 1.1.1 `simple_speaker_listener_v4`.
 
+use std::ops::Range;
+
 use coact_core::scene::Color;
 use coact_core::{ObsField, Result, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::world::{Body, World, offset};
-use super::{Group, Particle, Row, Scenario, Word, draw_one_hot, goal_place, points};
+use super::{Group, Particle, Row, Scenario, draw_one_hot, goal_place, points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, parse};
 use crate::rules::{self, OneCopy};
@@ -101,17 +103,8 @@ impl Scenario for SpeakerListener {
         extra[3..].fill(0.0);
     }
 
-    #[inline(always)]
-    fn hear<R: Real>(&self, extra: &mut [R], word: Word<'_, R>) {
-        let kept = &mut extra[3..];
-        match word {
-            Word::Raw(raw) => kept.copy_from_slice(raw),
-            Word::Symbol(said) => {
-                for (k, c) in kept.iter_mut().enumerate() {
-                    *c = R::select(R::is(said, k as u32), R::of(1.0), R::of(0.0));
-                }
-            }
-        }
+    fn word(&self, agent: usize) -> Range<usize> {
+        if agent == LISTENER { 0..0 } else { 3..3 + WORDS }
     }
 
     #[inline(always)]

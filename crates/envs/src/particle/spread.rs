@@ -4,7 +4,8 @@
 //! Agents (radius 0.15) collide with each other, not with landmarks; see [`super::world`].
 //!
 //! # Parameters
-//! `n_agents` (3), as many landmarks; `local_ratio` (0.5); `max_cycles` (25); `continuous` (false).
+//! `n_agents` (3), as many landmarks; `local_ratio` (0.5); `scale` (`mpe2`, see [`Scale`]); `max_cycles` (25);
+//! `continuous` (false).
 //!
 //! # Observation (6 N an agent, unbounded)
 //! Own velocity (2), own position (2), landmarks relative to itself (2 N), other agents relative to itself
@@ -20,7 +21,7 @@
 //!
 //! # Origin
 //! mpe2 1.1.1 `simple_spread_v3` (Lowe et al. 2017, "cooperative navigation"). Other ports of this task pay on
-//! other scales.
+//! other scales, see `scale`; with `local_ratio` 0 agents are paid for distances only.
 
 use coact_core::Result;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,20 @@ use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
 
+/// On which scale agents are paid; papers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// That of mpe2, JaxMARL and PettingZoo since March 2023.
+    Mpe2,
+    /// That of PettingZoo before: every agent also touches itself.
+    PettingZoo,
+    /// That of the environment of 2017 and EPyMARL: all receive the sum over agents, without `local_ratio`.
+    OpenAi,
+    /// The same with landmarks that start within 0.8, as in the MAPPO paper.
+    Mappo,
+}
+
 /// Options of `simple_spread`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,6 +54,8 @@ pub struct SpreadOptions {
     pub n_agents: usize,
     /// Weight of the local reward.
     pub local_ratio: f64,
+    /// On which scale agents are paid.
+    pub scale: Scale,
     /// Steps after which an episode is truncated.
     pub max_cycles: u32,
     /// Whether actions are five strengths instead of one of five.
@@ -48,7 +65,7 @@ pub struct SpreadOptions {
 impl Default for SpreadOptions {
     /// The values of `simple_spread_v3`.
     fn default() -> Self {
-        Self { n_agents: 3, local_ratio: 0.5, max_cycles: 25, continuous: false }
+        Self { n_agents: 3, local_ratio: 0.5, scale: Scale::Mpe2, max_cycles: 25, continuous: false }
     }
 }
 
@@ -64,6 +81,11 @@ pub const ENTRY: EnvEntry = EnvEntry {
             default: "0.5",
             explain: "weight of the local reward (bumps) against the global one (distances)",
         },
+        OptionInfo {
+            name: "scale",
+            default: "\"mpe2\"",
+            explain: "scale of the reward: mpe2, pettingzoo (before 2023), openai (2017, EPyMARL) or mappo",
+        },
         super::MAX_CYCLES,
         super::CONTINUOUS,
     ],
@@ -77,6 +99,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
 #[derive(Debug, Clone)]
 pub struct Spread {
     local_ratio: f64,
+    scale: Scale,
 }
 
 impl Spread {
@@ -86,7 +109,7 @@ impl Spread {
     /// No agents, too many, no steps, or a ratio outside 0..=1.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(options: &SpreadOptions) -> Result<Particle<Self>> {
-        let SpreadOptions { n_agents: n, local_ratio, max_cycles, continuous } = options.clone();
+        let SpreadOptions { n_agents: n, local_ratio, scale, max_cycles, continuous } = options.clone();
         check_count(Self::NAME, "n_agents", n, 1)?;
         if !(0.0..=1.0).contains(&local_ratio) {
             let text = format!("{}: local_ratio is {local_ratio}; use 0 to 1", Self::NAME);
@@ -101,12 +124,16 @@ impl Spread {
             coact_core::ObsField::new("words", 2 * (n - 1), 0.0, 0.0),
         ];
         let group = Group { name: "agent", n_agents: n, obs, n_actions: 5 };
-        Particle::assemble(Self { local_ratio }, world, vec![group], continuous, max_cycles)
+        Particle::assemble(Self { local_ratio, scale }, world, vec![group], continuous, max_cycles)
     }
 }
 
 impl Scenario for Spread {
     const NAME: &'static str = "simple_spread";
+
+    fn landmark_range(&self) -> f32 {
+        if self.scale == Scale::Mappo { 0.8 } else { 1.0 }
+    }
 
     #[inline(always)]
     fn reward<R: Real>(&self, world: &World, vars: &[R], reward: &mut [R]) {
@@ -132,8 +159,16 @@ impl Scenario for Spread {
                 reward[b] = reward[b] - bump;
             }
         }
-        for r in reward {
-            *r = shared + *r * R::of(self.local_ratio);
+        match self.scale {
+            Scale::Mpe2 => reward.iter_mut().for_each(|r| *r = shared + *r * R::of(self.local_ratio)),
+            Scale::PettingZoo => {
+                let paid = |r: R| shared + (r - R::of(1.0)) * R::of(self.local_ratio);
+                reward.iter_mut().for_each(|r| *r = paid(*r));
+            }
+            Scale::OpenAi | Scale::Mappo => {
+                let bumps = reward.iter().fold(R::of(-(n as f64)), |sum, r| sum + *r);
+                reward.fill(global * R::of(n as f64) + bumps);
+            }
         }
     }
 
@@ -153,5 +188,33 @@ impl Scenario for Spread {
         for _ in 1..n {
             row.push([R::of(0.0); 2]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_are_those_of_the_papers() {
+        // Agents 0 and 1 touch; distances of landmarks to the nearest agent are 0, 1 and 2.
+        let vars: Vec<f64> = [[0.0, 0.0], [0.2, 0.0], [3.0, 0.0]]
+            .iter()
+            .flat_map(|p| [p[0], p[1], 0.0, 0.0])
+            .chain([0.0, 0.0, 3.0, 1.0, 3.0, 2.0])
+            .collect();
+        for (scale, paid) in [
+            (Scale::Mpe2, [-2.0, -2.0, -1.5]),
+            (Scale::PettingZoo, [-2.5, -2.5, -2.0]),
+            (Scale::OpenAi, [-14.0; 3]),
+            (Scale::Mappo, [-14.0; 3]),
+        ] {
+            let spread = Spread::new(&SpreadOptions { scale, ..Default::default() }).unwrap();
+            let mut reward = [0.0; 3];
+            spread.scenario().reward::<f64>(spread.world(), &vars, &mut reward);
+            assert!(reward.iter().zip(paid).all(|(a, b)| (a - b).abs() < 1e-12), "{scale:?}: {reward:?}");
+        }
+        let mappo = Spread::new(&SpreadOptions { scale: Scale::Mappo, ..Default::default() }).unwrap();
+        assert_eq!(mappo.scenario().landmark_range(), 0.8);
     }
 }

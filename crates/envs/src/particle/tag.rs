@@ -164,7 +164,7 @@ impl Scenario for Tag {
 
 /// What leaving the field costs, for the absolute value of one coordinate.
 #[inline(always)]
-fn bound<R: Real>(x: R) -> R {
+pub(super) fn bound<R: Real>(x: R) -> R {
     let (edge, one) = (R::of(0.9), R::of(1.0));
     let near = (x - edge) * R::of(10.0);
     let far = (x * R::of(2.0) - R::of(2.0)).exp().min(R::of(10.0));

@@ -8,11 +8,15 @@ use serde_json::Value;
 
 use super::{Certificate, Comparison, Replayed, Tally, read, torn, widened};
 use crate::particle::adversary::{Adversary, AdversaryOptions};
+use crate::particle::crypto::{Crypto, CryptoOptions};
+use crate::particle::push::{Push, PushOptions};
+use crate::particle::reference::{Reference, ReferenceOptions};
 use crate::particle::simple::{Simple, SimpleOptions};
 use crate::particle::speaker_listener::{SpeakerListener, SpeakerListenerOptions};
 use crate::particle::spread::{Spread, SpreadOptions};
 use crate::particle::tag::{Tag, TagOptions};
 use crate::particle::world::distance;
+use crate::particle::world_comm::{WorldComm, WorldCommOptions};
 use crate::particle::{Particle, Scenario};
 use crate::rules::{ActionsOf, Outcome, Rules};
 
@@ -20,7 +24,14 @@ use crate::rules::{ActionsOf, Outcome, Rules};
 struct File {
     agent_order: Vec<String>,
     local_ratio: Option<f64>,
+    #[serde(default)]
+    entities: Vec<Entity>,
     cases: Vec<Case>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entity {
+    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -29,6 +40,8 @@ struct Case {
     continuous: bool,
     init: Init,
     actions: Vec<Vec<Action>>,
+    /// Empty where nobody moves.
+    #[serde(default)]
     pos_vel: Vec<Vec<[f64; 4]>>,
     rewards: Vec<Vec<f64>>,
     obs: BTreeMap<String, Vec<Vec<f64>>>,
@@ -44,6 +57,17 @@ struct Init {
     agents_comm: Vec<Vec<f64>>,
     #[serde(alias = "goal_b_landmark")]
     goal_landmark: Option<usize>,
+    key_landmark: Option<usize>,
+    #[serde(default)]
+    goal_b_landmark_of_agent: Vec<usize>,
+}
+
+impl Init {
+    /// Landmarks that matter, in the order in which scenarios keep them.
+    fn goals(&self) -> Vec<usize> {
+        let named = self.goal_landmark.into_iter().chain(self.key_landmark);
+        named.chain(self.goal_b_landmark_of_agent.iter().copied()).collect()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +97,31 @@ pub(super) fn verify(value: &Value, name: &str) -> Result<Certificate> {
         "mpe_simple_adversary" => replay_all(value, name, &file, |continuous| {
             let n_agents = n - hunters.min(n);
             Adversary::new(&AdversaryOptions { n_agents, continuous, ..Default::default() })
+        }),
+        "mpe_simple_crypto" => replay_all(value, name, &file, |continuous| {
+            Crypto::new(&CryptoOptions { continuous, ..Default::default() })
+        }),
+        "mpe_simple_push" => replay_all(value, name, &file, |continuous| {
+            Push::new(&PushOptions { continuous, ..Default::default() })
+        }),
+        "mpe_simple_reference" => replay_all(value, name, &file, |continuous| {
+            let local_ratio = file.local_ratio.unwrap_or(0.5);
+            Reference::new(&ReferenceOptions { local_ratio, continuous, ..Default::default() })
+        }),
+        "mpe_simple_world_comm" => replay_all(value, name, &file, |continuous| {
+            let hunters = file.agent_order.iter().filter(|a| a.contains("adversary")).count();
+            let count = |kind: &str| file.entities.iter().filter(|e| e.name.starts_with(kind)).count();
+            let options = WorldCommOptions {
+                n_adversaries: hunters,
+                n_agents: n - hunters,
+                continuous,
+                ..Default::default()
+            };
+            if file.entities.is_empty() {
+                return WorldComm::new(&options);
+            }
+            let (n_obstacles, n_food, n_forests) = (count("landmark"), count("food"), count("forest"));
+            WorldComm::new(&WorldCommOptions { n_obstacles, n_food, n_forests, ..options })
         }),
         _ => replay_all(value, name, &file, |continuous| {
             let (n_adversaries, n_agents) = (hunters, n - hunters.min(n));
@@ -121,16 +170,25 @@ fn check<S: Scenario>(rules: &Particle<S>, case: &Case) -> Result<(), &'static s
     if init.agents_pos_vel.len() != n || init.landmarks_pos.len() != world.landmarks.len() {
         return Err("the number of agents or landmarks is not the scenario's");
     }
-    if extra > 0 && init.goal_landmark.is_none_or(|goal| goal >= world.landmarks.len()) {
-        return Err("the goal is missing or no landmark");
-    }
-    if extra > world.landmarks.len()
-        && init.agents_comm.first().is_none_or(|c| c.len() != extra - world.landmarks.len())
+    let spoken: usize = (0..n).map(|agent| rules.scenario().word(agent).len()).sum();
+    let goals = init.goals();
+    if goals.len() * world.landmarks.len() + spoken != extra
+        || goals.iter().any(|g| *g >= world.landmarks.len())
     {
+        return Err("the goals are missing or no landmarks");
+    }
+    let said = |words: &[Vec<f64>]| {
+        words.len() == n && (0..n).all(|a| [0, words[a].len()].contains(&rules.scenario().word(a).len()))
+    };
+    if spoken > 0 && !said(&init.agents_comm) {
         return Err("the first word is missing");
     }
-    if case.pos_vel.len() != n_steps || case.rewards.len() != n_steps {
-        return Err("actions, places and rewards differ in number");
+    if case.rewards.len() != n_steps {
+        return Err("actions and rewards differ in number");
+    }
+    let moves = world.agents.iter().any(|body| body.movable);
+    if case.pos_vel.len() != n_steps && (moves || !case.pos_vel.is_empty()) {
+        return Err("actions and places differ in number");
     }
     let spec = rules.spec();
     for moves in &case.actions {
@@ -155,7 +213,7 @@ fn check<S: Scenario>(rules: &Particle<S>, case: &Case) -> Result<(), &'static s
     if case.obs.values().any(|rows| rows.len() != n) {
         return Err("an observation is missing");
     }
-    if case.comm.as_ref().is_some_and(|c| c.len() != n_steps || c.iter().any(Vec::is_empty)) {
+    if case.comm.as_ref().is_some_and(|c| c.len() != n_steps || spoken > 0 && !c.iter().all(|c| said(c))) {
         return Err("a word is missing");
     }
     Ok(())
@@ -201,13 +259,21 @@ fn replay<R: Replayed, S: Scenario>(
         rules.advance::<R>(&mut vars, &vec![true; n], actions, outcome, &mut scratch);
         let step = t + 1;
         let tol = tolerance(step);
-        let places = || format!("position and velocity after step {step}");
-        comparison.close(places, &widened(&vars[..4 * n]), case.pos_vel[t].as_flattened(), tol);
+        if let Some(theirs) = case.pos_vel.get(t) {
+            let places = || format!("position and velocity after step {step}");
+            comparison.close(places, &widened(&vars[..4 * n]), theirs.as_flattened(), tol);
+        }
         comparison.close(|| format!("rewards of step {step}"), &widened(&reward), &case.rewards[t], tol);
         comparison.same(|| format!("termination in step {step}"), terminated.contains(&true), false);
-        if let (Some(comm), words @ 1..) = (&case.comm, rules.n_vars() - world.n_vars()) {
-            let said = &vars[rules.n_vars() - (words - world.landmarks.len())..];
-            comparison.close(|| format!("word of step {step}"), &widened(said), &comm[t][0], tol);
+        if let Some(comm) = &case.comm {
+            let extra = &vars[world.n_vars()..];
+            for agent in 0..n {
+                let said = &extra[rules.scenario().word(agent)];
+                if !said.is_empty() {
+                    let place = || format!("word of agent {agent} in step {step}");
+                    comparison.close(place, &widened(said), &comm[t][agent], tol);
+                }
+            }
         }
         compare_obs(&mut comparison, rules, case, &vars, step, tol);
         contacts.push(contact(rules, &widened(&vars)));
@@ -219,13 +285,13 @@ fn replay<R: Replayed, S: Scenario>(
 fn first_moment<R: Replayed, S: Scenario>(rules: &Particle<S>, init: &Init) -> Vec<R> {
     let mut vars: Vec<R> = init.agents_pos_vel.iter().flatten().map(|v| R::of(*v)).collect();
     vars.extend(init.landmarks_pos.iter().flatten().map(|v| R::of(*v)));
-    let n_landmarks = init.landmarks_pos.len();
-    if rules.n_vars() > vars.len() {
-        let hot = (0..n_landmarks).map(|i| R::of(if Some(i) == init.goal_landmark { 1.0 } else { 0.0 }));
-        vars.extend(hot);
+    for goal in init.goals() {
+        vars.extend((0..init.landmarks_pos.len()).map(|i| R::of(if i == goal { 1.0 } else { 0.0 })));
     }
-    if rules.n_vars() > vars.len() {
-        vars.extend(init.agents_comm[0].iter().map(|c| R::of(*c)));
+    for (agent, said) in init.agents_comm.iter().enumerate() {
+        if !rules.scenario().word(agent).is_empty() {
+            vars.extend(said.iter().map(|c| R::of(*c)));
+        }
     }
     vars
 }
@@ -255,11 +321,12 @@ fn contact<S: Scenario>(rules: &Particle<S>, vars: &[f64]) -> Contact {
     let place = |i: usize| if i < n { world.agent(vars, i) } else { world.landmark(vars, i - n) };
     let mut found = Contact { margin: f64::INFINITY, felt: false };
     for a in 0..n {
-        for b in (a + 1..bodies.len()).filter(|b| bodies[a].collide && bodies[*b].collide) {
+        for b in a + 1..bodies.len() {
             let gap = distance(place(a), place(b)) - bodies[a].size - bodies[b].size;
+            let collide = bodies[a].collide && bodies[b].collide;
             // Ten margins of softness away the force is 5e-6.
-            found.felt |= gap < 0.01;
-            if b < n {
+            found.felt |= collide && gap < 0.01;
+            if b < n && collide || b >= n && S::TOUCHES_LANDMARKS {
                 found.margin = found.margin.min(gap.abs());
             }
         }
