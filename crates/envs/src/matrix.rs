@@ -169,16 +169,22 @@ fn penalty(options: &Value) -> Result<MatrixGame> {
 
 fn matrix(options: &Value) -> Result<MatrixGame> {
     let options: MatrixOptions = parse("matrix", options)?;
-    let table = if options.file.is_empty() {
-        Table::parse(&options.table).map_err(|e| Error::invalid(format!("matrix: table: {e}")))?
-    } else {
-        let path = &options.file;
-        let name = |e: &dyn std::fmt::Display| Error::invalid(format!("matrix: file {path}: {e}"));
-        let text = std::fs::read_to_string(path).map_err(|e| name(&e))?;
-        let value: Value = serde_json::from_str(&text).map_err(|e| name(&e))?;
-        Table::parse(&value).map_err(|e| name(&e))?
-    };
+    let table = read_table("matrix", &options.table, &options.file)?;
     MatrixGame::new("matrix", table, options.max_steps)
+}
+
+/// The table of the file, if there is one, else the one given.
+///
+/// # Errors
+/// A file that cannot be read, a table that is none.
+pub(crate) fn read_table(game: &str, table: &Value, file: &str) -> Result<Table> {
+    if file.is_empty() {
+        return Table::parse(table).map_err(|e| Error::invalid(format!("{game}: table: {e}")));
+    }
+    let name = |e: &dyn std::fmt::Display| Error::invalid(format!("{game}: file {file}: {e}"));
+    let text = std::fs::read_to_string(file).map_err(|e| name(&e))?;
+    let value: Value = serde_json::from_str(&text).map_err(|e| name(&e))?;
+    Table::parse(&value).map_err(|e| name(&e))
 }
 
 /// Payoffs of every joint action, the last player's action fastest.
@@ -299,6 +305,16 @@ impl MatrixGame {
             reward: if table.per_player { RewardKind::PerAgent } else { RewardKind::Common },
         };
         Ok(Self { spec, table, elapsed: 0, last: vec![0; n_players] })
+    }
+
+    /// Steps since the start of the episode.
+    pub fn elapsed(&self) -> u32 {
+        self.elapsed
+    }
+
+    /// The last action of each player.
+    pub fn last(&self) -> &[u32] {
+        &self.last
     }
 }
 

@@ -93,7 +93,14 @@ fn shapes_ranges_and_ends_hold() {
 }
 
 /// Environments that draw nothing.
-const STARTS_ALIKE: [&str; 9] = [
+const STARTS_ALIKE: [&str; 16] = [
+    "overcooked",
+    "traffic_junction",
+    "two_step",
+    "iterated_prisoners_dilemma",
+    "iterated_stag_hunt",
+    "iterated_chicken",
+    "iterated_matrix",
     "climbing",
     "penalty",
     "matrix",
@@ -244,11 +251,38 @@ fn bad_options_are_one_line_errors() {
     refused("simple_spread", json!({"local_ratio": 1.5}), 1, "local_ratio");
     refused("simple_tag", json!({"n_adversaries": 0}), 1, "n_adversaries");
     refused("simple", json!({"max_cycles": 0}), 1, "max_cycles");
+    refused("simple_reference", json!({"local_ratio": 1.5}), 1, "local_ratio");
+    refused("simple_world_comm", json!({"n_food": 0}), 1, "n_food");
     refused("penalty", json!({"k": -5.0}), 1, "k is -5");
     refused("matrix", json!({"file": "/nowhere/table.json"}), 1, "/nowhere/table.json");
     refused("matrix", json!({"table": {"payoffs": [[1, 2], [3]]}}), 1, "full table");
     refused("matrix", json!({"table": {"payoffs": [1, 2]}}), 1, "players");
     refused("matrix", json!({"table": {"payoff": [[1]]}}), 1, "payoffs");
+    refused("lbf/Foraging-8x8-2p-2f-fast-v3", Value::Null, 1, "`fast`");
+    refused("lbf/Foraging-2x8-2p-2f-v3", Value::Null, 1, "rows is 2");
+    refused("lbf/Foraging-8x8-0p-2f-v3", Value::Null, 1, "players is 0");
+    refused("lbf/Foraging-8x8-2p-2f-v3", json!({"penalty": -1.0}), 1, "penalty is -1");
+    refused("lbf/Foraging-8x8-2p-2f-v3", json!({"max_player_level": [1, 2, 3]}), 1, "give one, or 2");
+    refused("lbf/Foraging-8x8-2p-2f-v3", json!({"min_player_level": 3}), 1, "swap them");
+    refused("lbf/Foraging-8x8-2p-2f-v3", json!({"max_step": 3}), 1, "did you mean `max_steps`?");
+    refused("rware/huge-2ag-v2", Value::Null, 1, "`huge`");
+    refused("rware/custom-2ag-v2", Value::Null, 1, "`layout`");
+    refused("rware/tiny-0ag-v2", Value::Null, 1, "robots is 0");
+    refused("rware/tiny-2ag-v2", json!({"layout": "g.\nx?"}), 1, "line 2, column 2");
+    refused("rware/tiny-2ag-v2", json!({"request_queue_size": 32}), 1, "request_queue_size is 32");
+    refused("rware/tiny-2ag-v2", json!({"reward": "all"}), 1, "`reward`");
+    refused("rware/tiny-2ag-v2", json!({"msg_bits": 9}), 1, "msg_bits is 9");
+    refused("simple_spread", json!({"scale": "sum"}), 1, "`scale`");
+    refused("overcooked", json!({"layout": "big"}), 1, "cramped_room");
+    refused("overcooked/big", Value::Null, 1, "cramped_room");
+    refused("switch_riddle", json!({"n_agents": 1}), 1, "n_agents is 1");
+    refused("levers", json!({"n_pool": 3}), 1, "n_pool 3");
+    refused("predator_prey", json!({"dim": 1}), 1, "dim 2 to 40");
+    refused("traffic_junction", json!({"dim": 7}), 1, "7 cells");
+    refused("traffic_junction", json!({"add_rate": 1.5}), 1, "add_rate is 1.5");
+    refused("coin_game", json!({"coins": "three"}), 1, "`coins`");
+    refused("two_step", json!({"steps": 3}), 1, "no option");
+    refused("iterated_matrix", json!({"file": "/nowhere/table.json"}), 1, "/nowhere/table.json");
     let text = coact_envs::find("simple_spraed").err().unwrap().to_string();
     assert!(text.contains("did you mean `simple_spread`?"), "{text}");
 }
@@ -275,7 +309,17 @@ fn listed_defaults_are_the_defaults() {
 
 #[test]
 fn continuous_actions_move_the_particles() {
-    for name in ["simple", "simple_spread", "simple_speaker_listener", "simple_adversary", "simple_tag"] {
+    for name in [
+        "simple",
+        "simple_spread",
+        "simple_speaker_listener",
+        "simple_adversary",
+        "simple_tag",
+        "simple_crypto",
+        "simple_push",
+        "simple_reference",
+        "simple_world_comm",
+    ] {
         let entry = coact_envs::find(name).unwrap();
         let mut env = entry.build(&serde_json::json!({"continuous": true}), 4).unwrap();
         let mut step = StepBatch::new(env.spec(), 4);

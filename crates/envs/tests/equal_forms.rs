@@ -7,12 +7,16 @@ use coact_core::{ActionBatch, BatchEnv, StepBatch};
 use coact_envs::cartpole::batch::CartPoleBatch;
 use coact_envs::cartpole::{CartPole, CartPoleOptions, Coupling};
 use coact_envs::golden::random_actions;
+use coact_envs::lbf::{Foraging, ForagingOptions, Task};
 use coact_envs::particle::adversary::{Adversary, AdversaryOptions};
 use coact_envs::particle::simple::{Simple, SimpleOptions};
 use coact_envs::particle::speaker_listener::{SpeakerListener, SpeakerListenerOptions};
 use coact_envs::particle::spread::{Spread, SpreadOptions};
 use coact_envs::particle::tag::{Tag, TagOptions};
 use coact_envs::rules::{OneCopy, Rules};
+use coact_envs::rware::{
+    Observation, RewardScheme, Warehouse, WarehouseBatch, WarehouseEnv, WarehouseOptions,
+};
 use coact_envs::{LaneBatch, Vectorized};
 
 /// Steps lanes and copies and compares everything that they write. Returns how many episodes ended.
@@ -83,6 +87,83 @@ fn particles_are_equal() {
         let options = SpeakerListenerOptions { continuous, ..Default::default() };
         compare(SpeakerListener::new(&options).unwrap(), 33, 200);
     }
+}
+
+#[test]
+fn foraging_is_equal() {
+    for (name, n_envs) in [
+        ("lbf/Foraging-8x8-2p-2f-coop-v3", 19),
+        ("lbf/Foraging-2s-6x5-4p-3f-pen-v3", 16),
+        ("lbf/Foraging-1s-5x5-3p-2f-ind-v3", 5),
+        ("lbf/Foraging-10x10-6p-4f-v3", 3),
+    ] {
+        let config = Task::parse(name).unwrap().configure(&ForagingOptions::default()).unwrap();
+        assert!(compare(Foraging::new(config).unwrap(), n_envs, 1500) >= 30 * n_envs, "{name}");
+    }
+}
+
+#[test]
+fn warehouses_are_equal() {
+    let plain = WarehouseOptions { max_steps: 120, ..Default::default() };
+    let crowd = WarehouseOptions {
+        msg_bits: 2,
+        observation: Observation::Dict,
+        reward: Some(RewardScheme::TwoStage),
+        max_inactivity_steps: Some(90),
+        layout: "....\n.xx.\n.xx.\n.gg.".into(),
+        request_queue_size: Some(3),
+        ..Default::default()
+    };
+    let far = WarehouseOptions {
+        normalised_coordinates: true,
+        reward: Some(RewardScheme::Global),
+        ..plain.clone()
+    };
+    for (name, options, n_envs) in [
+        ("rware/tiny-2ag-v2", &plain, 9),
+        ("rware/small-4ag-hard-v2", &plain, 3),
+        ("rware/2s-tiny-3h-19ag-easy-v2", &far, 4),
+        ("rware/custom-5ag-v2", &crowd, 8),
+    ] {
+        let house = Warehouse::named(name, options).unwrap();
+        let mut rows = WarehouseBatch::new(house.clone(), n_envs).unwrap();
+        let house = std::sync::Arc::new(house);
+        let mut copies = Vectorized::new(n_envs, || Ok(WarehouseEnv::new(house.clone()))).unwrap();
+        let (mut a, mut b) = (StepBatch::new(rows.spec(), n_envs), StepBatch::new(rows.spec(), n_envs));
+        let mut actions = ActionBatch::new(rows.spec(), n_envs);
+        rows.reset(4, &mut a).unwrap();
+        copies.reset(4, &mut b).unwrap();
+        let (mut ended, mut paid) = (0, 0.0);
+        for t in 0..2500 {
+            random_actions(&rows, &a, 5, t, &mut actions);
+            rows.step(&actions, &mut a).unwrap();
+            copies.step(&actions, &mut b).unwrap();
+            assert!(a == b, "{name}: step {t}");
+            ended += a.is_first.iter().filter(|f| **f).count();
+            paid += a.groups[0].reward.iter().sum::<f32>();
+        }
+        assert!(ended >= 15 * n_envs, "{name}: {ended} episodes");
+        assert!(paid > 0.0 || n_envs != 8, "{name}: nothing was delivered");
+    }
+}
+
+#[test]
+fn threads_do_not_show_in_warehouses() {
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    let run = || {
+        let options = WarehouseOptions { max_steps: 7, ..Default::default() };
+        let house = Warehouse::named("rware/tiny-2ag-v2", &options).unwrap();
+        let mut env = WarehouseBatch::new(house, 4000).unwrap();
+        let mut step = StepBatch::new(env.spec(), 4000);
+        let mut actions = ActionBatch::new(env.spec(), 4000);
+        env.reset(3, &mut step).unwrap();
+        for t in 0..20 {
+            random_actions(&env, &step, 5, t, &mut actions);
+            env.step(&actions, &mut step).unwrap();
+        }
+        step
+    };
+    assert!(pool(1).install(run) == pool(2).install(run));
 }
 
 #[test]

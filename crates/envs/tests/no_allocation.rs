@@ -49,7 +49,8 @@ fn steps_allocate_nothing() {
             }
             let change = region.change();
             assert_eq!(change.allocations + change.reallocations, 0, "{}: {change:?}", entry.name);
-            assert!(ended, "{}: no episode ended", entry.name);
+            let long = env.spec().episode_limit.is_some_and(|limit| limit > 180);
+            assert!(ended || long, "{}: no episode ended", entry.name);
         }
     }
 }

@@ -3,11 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coact_envs::verify::verify_trace;
+use coact_envs::verify::{record_trace, verify_trace};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 13] = [
+    "rware",
+    "mpe_simple_crypto",
+    "mpe_simple_push",
+    "mpe_simple_reference",
+    "mpe_simple_world_comm",
     "cartpole",
+    "lbf",
     "mpe_simple",
     "mpe_simple_spread",
     "mpe_simple_speaker_listener",
@@ -34,7 +40,18 @@ fn every_case_of_every_trace_agrees() {
 
 #[test]
 fn a_wrong_number_fails_its_case() {
-    let wrong: [(&str, &str, Value); 6] = [
+    let wrong: [(&str, &str, Value); 17] = [
+        ("mpe_simple_crypto", "/cases/0/rewards/1/0", json!(0)),
+        ("mpe_simple_reference", "/cases/1/comm/3/1/2", json!(0.5)),
+        ("mpe_simple_world_comm", "/cases/0/init/landmarks_pos/1/0", json!(0.4)),
+        ("rware", "/cases/3/agents/7/1", json!([0, 0, 0, 0])),
+        ("rware", "/cases/1/rewards/6", json!([1, 1])),
+        ("rware", "/cases/1/request_draws/6", json!([28])),
+        ("rware", "/conflicts/4/after/0", json!([0, 0, 3, 0])),
+        ("lbf", "/cases/3/players/7/1", json!([0, 0])),
+        ("lbf", "/cases/5/rewards/4/0", json!(0.25)),
+        ("lbf", "/cases/2/obs/5/1/3", json!(7)),
+        ("lbf", "/cases/7/done_step", json!(27)),
         ("cartpole", "/cases/0/states/7/2", json!(0.5)),
         ("cartpole", "/cases/2/terminated_at", json!(26)),
         ("mpe_simple_spread", "/cases/0/rewards/3/1", json!(-1.0)),
@@ -53,7 +70,17 @@ fn a_wrong_number_fails_its_case() {
 
 #[test]
 fn a_damaged_file_is_an_error() {
-    let damage: [(&str, &str, Value); 10] = [
+    let damage: [(&str, &str, Value); 20] = [
+        ("mpe_simple_crypto", "/cases/0/init/key_landmark", json!(2)),
+        ("mpe_simple_reference", "/cases/0/init/goal_b_landmark_of_agent", json!([1])),
+        ("mpe_simple_world_comm", "/cases/0/init/agents_comm", json!([])),
+        ("rware", "/cases/0/actions/0/0", json!(5)),
+        ("rware", "/cases/0/init/agents/0", json!([0, 7, 1, 0])),
+        ("rware", "/cases/0/init/requests", json!([3])),
+        ("rware", "/cases/0/config/shelf_columns", json!(2)),
+        ("lbf", "/cases/0/actions/0/0", json!(6)),
+        ("lbf", "/cases/0/init/player_levels", json!([1])),
+        ("lbf", "/cases/0/config/field", json!([2, 8])),
         ("cartpole", "/format", json!("coact-vectors/2")),
         ("cartpole", "/name", json!("mpe_nothing")),
         ("cartpole", "/cases/0/states", json!([])),
@@ -85,4 +112,31 @@ fn a_damaged_file_is_an_error() {
             }
         }
     }
+}
+
+#[test]
+fn traces_of_ours_are_reproduced() {
+    for (name, options) in [
+        ("cartpole", json!({"max_steps": 60})),
+        ("lbf/Foraging-2s-8x8-3p-3f-pen-v3", json!({"observe_agent_levels": false})),
+        ("rware/tiny-3ag-easy-v2", json!({"max_steps": 80, "msg_bits": 2, "reward": "two_stage"})),
+        ("rware/custom-4ag-v2", json!({"max_steps": 300, "layout": "....\n.xx.\n.xx.\n.gg."})),
+        ("simple", json!({})),
+        ("simple_adversary", json!({"n_agents": 3})),
+        ("simple_crypto", json!({"continuous": true})),
+        ("simple_push", json!({})),
+        ("simple_reference", json!({"local_ratio": 0.25})),
+        ("simple_speaker_listener", json!({"continuous": true})),
+        ("simple_spread", json!({"n_agents": 4, "max_cycles": 25})),
+        ("simple_tag", json!({"n_agents": 2, "n_obstacles": 1})),
+        ("simple_world_comm", json!({"continuous": true})),
+    ] {
+        let trace = record_trace(name, &options, 5, 3).unwrap();
+        let certificate = verify_trace(&trace).unwrap();
+        assert_eq!(certificate.first_failure, None, "{name}");
+        assert_eq!((certificate.cases, certificate.failed), (3, 0), "{name}");
+        assert!(certificate.reference.starts_with("coact-envs "));
+    }
+    assert!(record_trace("overcooked", &json!({}), 0, 1).is_err());
+    assert!(record_trace("simple_spread", &json!({"scale": "openai"}), 0, 1).is_err());
 }

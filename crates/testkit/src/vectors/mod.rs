@@ -58,11 +58,17 @@ const CHECKS: &[(&str, Check)] = &[
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
 const TRACES: &[&str] = &[
     "cartpole",
+    "lbf",
+    "rware",
     "mpe_simple",
     "mpe_simple_spread",
     "mpe_simple_speaker_listener",
     "mpe_simple_adversary",
+    "mpe_simple_crypto",
+    "mpe_simple_push",
+    "mpe_simple_reference",
     "mpe_simple_tag",
+    "mpe_simple_world_comm",
     "rl_vecnormalize",
 ];
 
