@@ -21,6 +21,9 @@ const EXACT_JOINT: usize = 25;
 /// Vertices or pairs of supports from which a warning is given; some seconds of work.
 const WARN_FROM: f64 = 2e6;
 
+/// Vertices at which a search stops, before it fills the memory of a small machine.
+const MOST_VERTICES: usize = 20_000_000;
+
 /// Solves a game.
 ///
 /// # Errors
@@ -45,9 +48,11 @@ fn solve_normal(game: &NormalForm<Rational>, args: &SolveArgs) -> Result<()> {
     let exactly = args.exact || (entry.exact && game.n_profiles() <= limit);
     let start = Instant::now();
     let mut watch = watch(game, entry, args);
+    let most = if entry.method == Method::Vertices { MOST_VERTICES } else { usize::MAX };
+    let mut observe = |n: usize| watch.tell(n) && n < most;
     let outcome = match exactly {
-        true => run(game, entry.method, &options, &mut |n| watch.tell(n)),
-        false => run(&game.convert::<f64>(), entry.method, &options, &mut |n| watch.tell(n)).map(exact_text),
+        true => run(game, entry.method, &options, &mut observe),
+        false => run(&game.convert::<f64>(), entry.method, &options, &mut observe).map(exact_text),
     };
     watch.finish();
     let solution = outcome.map_err(failure)?;
