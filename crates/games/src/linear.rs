@@ -464,14 +464,15 @@ impl<S: Scalar> Simplex<S> {
         let mut primal = vec![S::zero(); self.n];
         for (i, &v) in self.tableau.basic.iter().enumerate() {
             if v < self.n {
-                let x = table.value(i, right);
+                // What counts as zero is zero: leftovers of rounding would look large beside each other.
+                let x = if table.sign(i, right).is_eq() { S::zero() } else { table.value(i, right) };
                 primal[v] = if !self.free[v] && x < S::zero() { S::zero() } else { x };
             }
         }
         let mut dual = vec![S::zero(); self.m];
         for (j, &v) in self.tableau.nonbasic.iter().enumerate() {
             if (self.n..self.n + self.m).contains(&v) {
-                let y = table.value(objective, j);
+                let y = if table.sign(objective, j).is_eq() { S::zero() } else { table.value(objective, j) };
                 let y = if !self.fixed[v] && y < S::zero() { S::zero() } else { y };
                 let flip = program.rows[v - self.n].relation == Relation::AtLeast;
                 dual[v - self.n] = if flip { -y } else { y };
