@@ -1,5 +1,7 @@
 //! Solvers of extensive-form games against known values, each other, and the independent check.
 
+#![allow(clippy::unwrap_used)]
+
 use coact_games::Rational;
 use coact_games::extensive::certificate::check;
 use coact_games::extensive::games::by_name;
@@ -77,4 +79,24 @@ fn backward_induction_solves_tic_tac_toe() {
     let certificate = certify(&tree, &profile).unwrap();
     assert_eq!(certificate.gains, [0.0, 0.0]);
     check(&tree, &profile, &certificate, 0.0).unwrap();
+}
+
+#[test]
+fn programs_in_floats_find_the_values() {
+    for (name, value) in [("kuhn_poker", -1.0 / 18.0), ("goofspiel", 0.0), ("leduc_poker", -0.085606424078)] {
+        let start = std::time::Instant::now();
+        let tree = tree(name);
+        let solution = match solve_program::<f64>(&tree) {
+            Ok(s) => s,
+            Err(e) => {
+                println!("{name}: {e}");
+                continue;
+            }
+        };
+        println!("{name}: {} pivots, {:?}, {}", solution.n_pivots, start.elapsed(), solution.value);
+        assert!((solution.value - value).abs() < 1e-9, "{name}: {}", solution.value);
+        let certificate = certify(&tree, &solution.profile).unwrap();
+        assert!(certificate.nash_conv() < 1e-9, "{name}: {certificate:?}");
+        check(&tree, &solution.profile, &certificate, 1e-12).unwrap();
+    }
 }

@@ -1,14 +1,28 @@
 //! The sequence-form linear program (Koller, Megiddo and von Stengel 1996): an equilibrium of a two-player
 //! constant-sum game, exactly in rationals or in floats.
 //!
-//! Variables are the first player's realization plan and one value for each information set of the second; rows
-//! say that the plan is one and that values are no more than any action of the second player leaves. Their prices are
-//! the second player's plan. Dense, so for games of up to some hundred information sets a player.
+//! Variables are the first player's realization plan `x` and one value `v` for each information set of the second. With
+//! payoffs shifted so that all of the first player's are positive, it pays neither to hold back probability nor to
+//! have negative values, so the program needs inequalities and nonnegative variables only, and zero is feasible:
+//!
+//! - maximize the value of the second player's root, where
+//! - an information set of the first player passes on at most what it receives: `sum x(actions) <= x(parent)`,
+//! - each sequence `t` of the second bounds the value of its information set by what it leaves to the first:
+//!   `v(t) - sum v(information sets right after t) <= sum A(s, t) x(s)`.
+//!
+//! Prices of the last rows are the second player's realization plan. Symmetries are folded first
+//! (`symmetry.rs`), and the rest is solved densely: for games of up to some hundred different
+//! information sets a player.
 
-use super::sequence::{Plan, SequenceForm};
+use num_traits::{One, Zero};
+
+use super::response::assess;
+use super::sequence::SequenceForm;
+use super::symmetry::Sparse;
 use super::{Profile, Tree};
-use crate::linear::{Program, Relation};
-use crate::{Error, Result, Scalar};
+use crate::{Error, Rational, Result, Scalar};
+
+const METHOD: &str = "sequence-form";
 
 /// An optimal solution.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +38,9 @@ pub struct Solution<T> {
 /// Solves a two-player constant-sum game by its sequence-form program.
 ///
 /// # Errors
-/// Not two players, payoffs that do not add up to a constant, a player who forgets, or floats that lose their accuracy.
+/// Not two players, payoffs that do not add up to a constant, a player who forgets, a game that is too large, or floats that
+/// lose their accuracy.
 pub fn solve_program<T: Scalar>(tree: &Tree) -> Result<Solution<T>> {
-    const METHOD: &str = "sequence-form";
     if tree.n_players() != 2 {
         let reason = format!("it takes two players, the game has {}; use `cfr`", tree.n_players());
         return Err(Error::DoesNotApply { method: METHOD, reason });
@@ -35,9 +49,10 @@ pub fn solve_program<T: Scalar>(tree: &Tree) -> Result<Solution<T>> {
         let reason = "payoffs do not add up to a constant; use `cfr` and look at its certificate".into();
         return Err(Error::DoesNotApply { method: METHOD, reason });
     }
-    let form = SequenceForm::<T>::new(tree, "the sequence-form program")?;
-    let optimum = program(&form).solve()?.optimal("the sequence-form program")?;
+    let shift = Rational::one() - lowest(tree);
+    let form = SequenceForm::<Rational>::shifted(tree, "the sequence-form program", &shift)?;
     let (first, second) = (form.plan(0), form.plan(1));
+    let optimum = program(&form).solve::<T>("the sequence-form program")?;
     let not_negative = |x: &T| if *x < T::zero() { T::zero() } else { x.clone() };
     let x: Vec<T> = optimum.primal[..first.n_sequences()].iter().map(not_negative).collect();
     let prices = &optimum.dual[1 + first.n_infosets()..][..second.n_sequences()];
@@ -45,48 +60,46 @@ pub fn solve_program<T: Scalar>(tree: &Tree) -> Result<Solution<T>> {
     let mut profile = Profile::uniform(tree);
     first.behave(&x, &mut profile);
     second.behave(&y, &mut profile);
-    Ok(Solution { profile, value: optimum.value, n_pivots: optimum.n_pivots })
+    // Plans made from behavior are whole ones, which optimal `x` and `y` need not be where nobody comes.
+    let value = assess(tree, &profile)?.values.into_iter().next().unwrap_or_else(T::zero);
+    Ok(Solution { profile, value, n_pivots: optimum.n_pivots })
 }
 
-/// Maximizes the value of the root; columns are the first player's sequences, then the root and the information sets of the
-/// second.
-fn program<T: Scalar>(form: &SequenceForm<T>) -> Program<T> {
+/// The first player's smallest sum of payoffs at an end of the game.
+fn lowest(tree: &Tree) -> Rational {
+    let mut total: Vec<Rational> = Vec::with_capacity(tree.n_nodes());
+    let mut lowest: Option<Rational> = None;
+    for node in 0..tree.n_nodes() {
+        let before = tree.parent(node).map_or_else(Rational::zero, |p| total[p].clone());
+        let sum = before + &tree.outcomes()[tree.outcome_of(node)].payoffs[0];
+        if tree.infoset_of(node).is_none() && lowest.as_ref().is_none_or(|l| sum < *l) {
+            lowest = Some(sum.clone());
+        }
+        total.push(sum);
+    }
+    lowest.unwrap_or_else(Rational::zero)
+}
+
+/// Columns are the first player's sequences, then the values of the second player's root and information sets.
+fn program(form: &SequenceForm<Rational>) -> Sparse {
     let (first, second) = (form.plan(0), form.plan(1));
-    let n_sequences = first.n_sequences();
-    let n = n_sequences + 1 + second.n_infosets();
-    let row = || vec![T::zero(); n];
-    let mut objective = row();
-    objective[n_sequences] = T::one();
-    let mut program = Program::new(objective);
-    program.free[n_sequences..].fill(true);
-    let mut start = row();
-    start[0] = T::one();
-    program.add(start, Relation::Equal, T::one());
+    let (root, one) = (first.n_sequences() as u32, Rational::one());
+    let mut objective = vec![Rational::zero(); first.n_sequences() + 1 + second.n_infosets()];
+    objective[root as usize] = one.clone();
+    let base = 1 + first.n_infosets() as u32;
+    let mut bounds = vec![Rational::zero(); base as usize + second.n_sequences()];
+    bounds[0] = one.clone();
+    let mut entries = vec![(0, 0, one.clone()), (base, root, one.clone())];
     for infoset in 0..first.n_infosets() {
-        let mut split = row();
-        split[first.parent[infoset] as usize] = -T::one();
-        first.sequences(infoset).for_each(|s| split[s] = T::one());
-        program.add(split, Relation::Equal, T::zero());
+        let row = 1 + infoset as u32;
+        entries.push((row, first.parent[infoset], -one.clone()));
+        entries.extend(first.sequences(infoset).map(|s| (row, s as u32, one.clone())));
     }
-    let mut leaves: Vec<Vec<T>> =
-        (0..second.n_sequences()).map(|t| after(second, t, n_sequences, n)).collect();
-    for (s, columns, value) in form.terms(0) {
-        leaves[columns[0] as usize][s] = -value.clone();
+    for infoset in 0..second.n_infosets() {
+        let column = root + 1 + infoset as u32;
+        entries.push((base + second.parent[infoset], column, -one.clone()));
+        entries.extend(second.sequences(infoset).map(|t| (base + t as u32, column, one.clone())));
     }
-    for row in leaves {
-        program.add(row, Relation::AtMost, T::zero());
-    }
-    program
-}
-
-/// `value of the information set of sequence t - values right after t`, in the columns of values.
-fn after<T: Scalar>(plan: &Plan, sequence: usize, base: usize, n: usize) -> Vec<T> {
-    let mut row = vec![T::zero(); n];
-    // Information set `i` of the plan has column `base + 1 + i`, the root `base`.
-    let own = plan.first.partition_point(|&f| f as usize <= sequence);
-    row[base + own] = T::one();
-    for i in plan.first_child[sequence]..plan.first_child[sequence + 1] {
-        row[base + 1 + i as usize] = -T::one();
-    }
-    row
+    entries.extend(form.terms(0).map(|(s, columns, value)| (base + columns[0], s as u32, -value.clone())));
+    Sparse { objective, bounds, entries }
 }

@@ -104,6 +104,11 @@ impl<T: Scalar> SequenceForm<T> {
     /// # Errors
     /// A player who forgets; `method` is named in the message.
     pub fn new(tree: &Tree, method: &'static str) -> Result<Self> {
+        Self::shifted(tree, method, &T::zero())
+    }
+
+    /// Folds a tree whose payoffs at every end are larger by `shift`.
+    pub(super) fn shifted(tree: &Tree, method: &'static str, shift: &T) -> Result<Self> {
         tree.require_perfect_recall(method)?;
         let (n, last) = (tree.n_players(), tree.last_actions());
         let plans: Vec<Plan> = (0..n).map(|p| plan(tree, p, &last)).collect();
@@ -113,7 +118,7 @@ impl<T: Scalar> SequenceForm<T> {
                 sequence_of_slot[slot as usize] = s as u32;
             }
         }
-        let (keys, values) = ends(tree, &last, &sequence_of_slot);
+        let (keys, values) = ends(tree, &last, &sequence_of_slot, shift);
         let payoffs = (0..n).map(|p| payoffs(p, n, plans[p].n_sequences(), &keys, &values)).collect();
         Ok(Self { plans, payoffs })
     }
@@ -242,7 +247,7 @@ fn plan(tree: &Tree, player: usize, last: &[u32]) -> Plan {
 
 /// Sequences of all players at each end of the game that can happen, `[ends, players]`, and probability of chance times
 /// payoff there, of the same shape.
-fn ends<T: Scalar>(tree: &Tree, last: &[u32], sequence_of_slot: &[u32]) -> (Vec<u32>, Vec<T>) {
+fn ends<T: Scalar>(tree: &Tree, last: &[u32], sequence_of_slot: &[u32], shift: &T) -> (Vec<u32>, Vec<T>) {
     let n = tree.n_players();
     let probabilities = Profile::<T>::uniform(tree);
     let payoffs: Vec<Vec<T>> =
@@ -252,7 +257,8 @@ fn ends<T: Scalar>(tree: &Tree, last: &[u32], sequence_of_slot: &[u32]) -> (Vec<
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for node in 0..tree.n_nodes() {
         for p in 0..n {
-            let before = tree.parent(node).map_or_else(T::zero, |parent| total[parent * n + p].clone());
+            let before =
+                tree.parent(node).map_or_else(|| shift.clone(), |parent| total[parent * n + p].clone());
             total[node * n + p] = before + &payoffs[tree.outcome_of(node)][p];
         }
         match tree.infoset_of(node) {
