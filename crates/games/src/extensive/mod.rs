@@ -10,7 +10,9 @@
 //! | [`SampledCfr`], [`FictitiousPlay`] | Monte Carlo variants; fictitious play |
 //! | [`solve_program`], [`backward_induction`] | exact solutions of zero-sum games, and of games of perfect information |
 //! | [`certificate`] | what a profile is worth and lacks, and an independent check |
-//! | [`TurnBased`] | any game as an environment |
+//! | [`methods`] | the iterative methods by name |
+//! | [`normal_form`] | the reduced normal form of small games |
+//! | [`TurnBased`], [`TreeGame`], [`EnvGame`] | any game as an environment; a tree, and a small environment, as a game |
 //!
 //! Not here: games given by tables of payoffs, and Markov games.
 
@@ -18,15 +20,20 @@ pub mod certificate;
 mod cfr;
 mod environment;
 mod fictitious;
+mod from_env;
 mod game;
 pub mod games;
 mod induction;
+pub mod methods;
+mod normal;
 mod profile;
 mod program;
 mod response;
 mod sampling;
 mod sequence;
+mod symmetry;
 mod tree;
+mod tree_game;
 mod unfold;
 mod walk;
 
@@ -34,12 +41,15 @@ pub use certificate::{Certificate, certify};
 pub use cfr::{Cfr, CfrOptions, RegretRule};
 pub use environment::TurnBased;
 pub use fictitious::FictitiousPlay;
+pub use from_env::EnvGame;
 pub use game::{AnyGame, Game, Position, Turn};
 pub use induction::{Induction, backward_induction};
+pub use normal::normal_form;
 pub use profile::Profile;
 pub use program::{Solution, solve_program};
 pub use response::{Assessment, assess, assess_plans, best_response};
 pub use sampling::{SampledCfr, Sampling, SamplingOptions};
 pub use sequence::{Plan, SequenceForm};
 pub use tree::{Infoset, Outcome, Tree, TreeBuilder};
+pub use tree_game::TreeGame;
 pub use unfold::unfold;
