@@ -1,5 +1,7 @@
 //! Gambit's `.efg` format: what we write can be read, what others write too, and faults are named with their place.
 
+#![allow(clippy::unwrap_used)]
+
 use coact_games::efg;
 use coact_games::extensive::games::{ALL, by_name};
 use coact_games::extensive::{Cfr, CfrOptions, Profile, Tree, TreeBuilder, assess};

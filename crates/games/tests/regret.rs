@@ -1,5 +1,7 @@
 //! Counterfactual regret minimization against recorded convergence tables of OpenSpiel 2.0.2.
 
+#![allow(clippy::unwrap_used)]
+
 use coact_games::extensive::games::by_name;
 use coact_games::extensive::{Cfr, CfrOptions, Profile, Tree, assess};
 

@@ -31,6 +31,11 @@ impl Token {
     }
 }
 
+/// Names in files may have line breaks; errors have none.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
+}
+
 /// At most the first 40 characters.
 pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
@@ -49,12 +54,13 @@ pub(super) struct Place {
 impl Place {
     /// Something here does not fit what came before.
     pub(super) fn error(self, reason: impl Into<String>) -> Error {
-        Error::Inconsistent { line: self.line, column: self.column, reason: reason.into() }
+        Error::Inconsistent { line: self.line, column: self.column, reason: one_line(reason.into()) }
     }
 
     /// Something else belongs here.
     pub(super) fn expected(self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::Parse { line: self.line, column: self.column, expected: expected.into(), found: found.into() }
+        let (expected, found) = (one_line(expected.into()), one_line(found.into()));
+        Error::Parse { line: self.line, column: self.column, expected, found }
     }
 }
 
