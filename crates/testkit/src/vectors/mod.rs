@@ -10,6 +10,7 @@ mod formats;
 mod games;
 mod modules;
 mod optimizers;
+mod regret;
 mod replay;
 mod schedules;
 mod targets;
@@ -53,6 +54,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("fmt_safetensors", formats::check_safetensors),
     ("assignment", allocation::check_assignments),
     ("task_allocation", allocation::check_task_allocations),
+    ("cfr", regret::check),
 ];
 
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
