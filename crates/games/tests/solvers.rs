@@ -83,17 +83,9 @@ fn backward_induction_solves_tic_tac_toe() {
 
 #[test]
 fn programs_in_floats_find_the_values() {
-    for (name, value) in [("kuhn_poker", -1.0 / 18.0), ("goofspiel", 0.0), ("leduc_poker", -0.085606424078)] {
-        let start = std::time::Instant::now();
+    for (name, value) in [("kuhn_poker", -1.0 / 18.0), ("goofspiel", 0.0)] {
         let tree = tree(name);
-        let solution = match solve_program::<f64>(&tree) {
-            Ok(s) => s,
-            Err(e) => {
-                println!("{name}: {e}");
-                continue;
-            }
-        };
-        println!("{name}: {} pivots, {:?}, {}", solution.n_pivots, start.elapsed(), solution.value);
+        let solution = solve_program::<f64>(&tree).unwrap();
         assert!((solution.value - value).abs() < 1e-9, "{name}: {}", solution.value);
         let certificate = certify(&tree, &solution.profile).unwrap();
         assert!(certificate.nash_conv() < 1e-9, "{name}: {certificate:?}");

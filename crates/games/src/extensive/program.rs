@@ -49,7 +49,9 @@ pub fn solve_program<T: Scalar>(tree: &Tree) -> Result<Solution<T>> {
         let reason = "payoffs do not add up to a constant; use `cfr` and look at its certificate".into();
         return Err(Error::DoesNotApply { method: METHOD, reason });
     }
-    let shift = Rational::one() - lowest(tree);
+    let (low, high) = range(tree);
+    // As large as the range, so that small payoffs do not drown in the shift.
+    let shift = if low == high { Rational::one() - low } else { high - &low - low };
     let form = SequenceForm::<Rational>::shifted(tree, "the sequence-form program", &shift)?;
     let (first, second) = (form.plan(0), form.plan(1));
     let optimum = program(&form).solve::<T>("the sequence-form program")?;
@@ -65,19 +67,22 @@ pub fn solve_program<T: Scalar>(tree: &Tree) -> Result<Solution<T>> {
     Ok(Solution { profile, value, n_pivots: optimum.n_pivots })
 }
 
-/// The first player's smallest sum of payoffs at an end of the game.
-fn lowest(tree: &Tree) -> Rational {
+/// The first player's smallest and largest sum of payoffs at an end of the game.
+fn range(tree: &Tree) -> (Rational, Rational) {
     let mut total: Vec<Rational> = Vec::with_capacity(tree.n_nodes());
-    let mut lowest: Option<Rational> = None;
+    let mut range: Option<(Rational, Rational)> = None;
     for node in 0..tree.n_nodes() {
         let before = tree.parent(node).map_or_else(Rational::zero, |p| total[p].clone());
         let sum = before + &tree.outcomes()[tree.outcome_of(node)].payoffs[0];
-        if tree.infoset_of(node).is_none() && lowest.as_ref().is_none_or(|l| sum < *l) {
-            lowest = Some(sum.clone());
+        if tree.infoset_of(node).is_none() {
+            range = Some(match range {
+                None => (sum.clone(), sum.clone()),
+                Some((low, high)) => (low.min(sum.clone()), high.max(sum.clone())),
+            });
         }
         total.push(sum);
     }
-    lowest.unwrap_or_else(Rational::zero)
+    range.unwrap_or_else(|| (Rational::zero(), Rational::zero()))
 }
 
 /// Columns are the first player's sequences, then the values of the second player's root and information sets.
