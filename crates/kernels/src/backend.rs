@@ -1,5 +1,7 @@
-//! Where kernels run. So far the CPU; every kernel is a method of [`Backend`], in the file of the kernel.
+//! Where kernels run: the CPU, or a GPU with the CPU at its side. Every kernel is a method of [`Backend`], in the file
+//! of the kernel.
 
+use crate::cuda::Cuda;
 use crate::team::Team;
 use crate::{Error, Isa};
 
@@ -33,6 +35,19 @@ pub struct Cpu {
 const WORTH_A_THREAD: usize = 1_000_000;
 
 impl Cpu {
+    fn new(options: CpuOptions) -> Result<Self, Error> {
+        if options.threads == 0 {
+            return Err(Error::Threads(0));
+        }
+        let isa = options.isa.unwrap_or_else(Isa::detect);
+        if !isa.is_available() {
+            let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+            return Err(Error::IsaMissing { asked: isa.name(), available: names.join(", ") });
+        }
+        let team = Team::new(options.threads).map_err(|e| Error::Spawn(e.to_string()))?;
+        Ok(Cpu { isa, team, worth_a_thread: WORTH_A_THREAD })
+    }
+
     /// Into how many parts to split work of so many multiply-adds.
     pub(crate) fn parts(&self, multiply_adds: usize) -> usize {
         self.team.threads().min((2 * multiply_adds / self.worth_a_thread).max(1))
@@ -45,6 +60,8 @@ impl Cpu {
 pub enum Backend {
     /// The processor.
     Cpu(Cpu),
+    /// An NVIDIA GPU. `act` and `update` run there; what has no kernel yet runs on the processor at its side, to the same bits.
+    Cuda(Box<Cuda>),
 }
 
 impl Backend {
@@ -54,41 +71,51 @@ impl Backend {
     /// [`Error::Threads`] for zero threads, [`Error::IsaMissing`] for an instruction set that is not there,
     /// [`Error::Spawn`] if the system refuses a thread.
     pub fn cpu(options: CpuOptions) -> Result<Backend, Error> {
-        if options.threads == 0 {
-            return Err(Error::Threads(0));
-        }
-        let isa = options.isa.unwrap_or_else(Isa::detect);
-        if !isa.is_available() {
-            let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
-            return Err(Error::IsaMissing { asked: isa.name(), available: names.join(", ") });
-        }
-        let team = Team::new(options.threads).map_err(|e| Error::Spawn(e.to_string()))?;
-        Ok(Backend::Cpu(Cpu { isa, team, worth_a_thread: WORTH_A_THREAD }))
+        Cpu::new(options).map(Backend::Cpu)
     }
 
-    /// Threads that it computes with.
+    /// Kernels on GPU `ordinal`, counted from 0, and on the processor where there is no kernel for a GPU yet. Results are
+    /// the bits of [`Backend::cpu`].
+    ///
+    /// # Errors
+    /// [`Error::NoGpu`] if the crate was built without its feature `cuda`, or there is no driver, no such device, or a driver
+    /// that is too old; [`Error::Gpu`] if the device cannot be used; those of [`Backend::cpu`].
+    pub fn cuda(ordinal: usize, options: CpuOptions) -> Result<Backend, Error> {
+        Ok(Backend::Cuda(Box::new(Cuda::new(ordinal, Cpu::new(options)?)?)))
+    }
+
+    /// The processor: that of [`Backend::Cpu`], or the one at a GPU's side.
+    pub(crate) fn host(&self) -> &Cpu {
+        match self {
+            Backend::Cpu(cpu) => cpu,
+            Backend::Cuda(cuda) => cuda.host(),
+        }
+    }
+
+    /// Threads of the processor that it computes with.
     pub fn threads(&self) -> usize {
-        match self {
-            Backend::Cpu(cpu) => cpu.team.threads(),
-        }
+        self.host().team.threads()
     }
 
-    /// Instruction set that it computes with.
+    /// Instruction set of the processor that it computes with.
     pub fn isa(&self) -> Isa {
-        match self {
-            Backend::Cpu(cpu) => cpu.isa,
-        }
+        self.host().isa
     }
 
     /// Splits work among threads however small it is.
     #[cfg(test)]
     pub(crate) fn always_split(&mut self) {
-        let Backend::Cpu(cpu) = self;
-        cpu.worth_a_thread = 1;
+        match self {
+            Backend::Cpu(cpu) => cpu.worth_a_thread = 1,
+            Backend::Cuda(_) => {}
+        }
     }
 
     /// One line for people: "cpu, avx512, 2 threads".
     pub fn describe(&self) -> String {
+        if let Backend::Cuda(cuda) = self {
+            return cuda.describe();
+        }
         let plural = if self.threads() == 1 { "" } else { "s" };
         format!("cpu, {}, {} thread{plural}", self.isa().name(), self.threads())
     }

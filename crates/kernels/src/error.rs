@@ -70,6 +70,20 @@ pub enum Error {
         /// Number of actions.
         n_actions: usize,
     },
+    /// No GPU to compute on.
+    #[error("no GPU to compute on: {0}; use the cpu")]
+    NoGpu(String),
+    /// A GPU that refused something.
+    #[error("the GPU failed to {what}: {why}")]
+    Gpu {
+        /// What it was asked to do.
+        what: String,
+        /// What its driver said.
+        why: String,
+    },
+    /// A name of a device that does not exist.
+    #[error("unknown device {0:?}; use auto, cpu, cuda or cuda:N (N counts GPUs from 0)")]
+    DeviceUnknown(String),
     /// A gradient that is not finite.
     #[error(
         "gradient of tensor {tensor} has a non-finite value ({value}); lower the learning rate or clip rewards"

@@ -8,6 +8,8 @@
 //!   a fixed pairwise tree;
 //! - exp, tanh and ln are this crate's own polynomials; ties of an argmax go to the lowest index.
 //!
+//! On a GPU (feature `cuda`, [`Backend::cuda`]) the same, for the kernels that have a `.cu` file beside their CPU code.
+//!
 //! Not here: where batches come from, initialization, schedules, algorithms. A kernel is a folder with its CPU
 //! code (`cpu.rs`) beside a plain reference in `f64` (`reference.rs`).
 //!
@@ -16,7 +18,9 @@
 mod act;
 mod backend;
 mod buffer;
+mod cuda;
 mod dense;
+mod device;
 mod error;
 mod isa;
 pub mod math;
@@ -31,7 +35,9 @@ mod update;
 pub use act::reference as act_reference;
 pub use act::{Act, ActScratch, Exploration};
 pub use backend::{Backend, Cpu, CpuOptions};
+pub use cuda::Cuda;
 pub use dense::{DenseForward, reference as dense_reference};
+pub use device::{Device, GpuInfo, gpus};
 pub use error::Error;
 pub use isa::Isa;
 pub use mlp::{MlpCache, reference as mlp_reference};

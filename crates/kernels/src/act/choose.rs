@@ -26,7 +26,7 @@ impl Rows {
 }
 
 /// Stands for "no legal action".
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Writes the actions of `rows` with values `q` (one row after another, possibly with more columns than actions), which
 /// may be overwritten. Returns the first row without a legal action.

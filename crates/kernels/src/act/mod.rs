@@ -6,6 +6,8 @@
 
 mod choose;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod reference;
 
 use crate::buffer::Buffer;
@@ -123,6 +125,9 @@ impl Act<'_> {
 pub struct ActScratch {
     /// One a thread.
     lanes: Vec<Buffer>,
+    /// Memory of a GPU.
+    #[cfg(feature = "cuda")]
+    gpu: cuda::ActMemory,
 }
 
 impl ActScratch {
@@ -148,11 +153,13 @@ impl Backend {
     ///
     /// # Errors
     /// [`Error::NoLegalAction`] for a living row whose mask allows nothing; [`Error::Length`], [`Error::Shape`] and
-    /// [`Error::Setting`] for what does not fit. Actions are then unspecified.
+    /// [`Error::Setting`] for what does not fit; [`Error::Gpu`] from a GPU. Actions are then unspecified.
     pub fn act(&mut self, scratch: &mut ActScratch, mut call: Act<'_>) -> Result<(), Error> {
         call.check()?;
-        let Backend::Cpu(cpu) = self;
-        cpu::act(cpu, scratch, &mut call)
+        match self {
+            Backend::Cpu(cpu) => cpu::act(cpu, scratch, &mut call),
+            Backend::Cuda(gpu) => gpu.act(scratch, &mut call),
+        }
     }
 }
 

@@ -57,19 +57,30 @@ pub(super) struct GroupPlan {
     partials: Buffer,
 }
 
+/// Samples of a chunk of a group of so many agents.
+pub(super) fn samples_of_chunk(n_agents: usize) -> usize {
+    1 << (CHUNK_ROWS / n_agents).max(1).ilog2()
+}
+
+/// Fills `shares` with `1 / n` for the `n` valid rows of each set, 0 if it has none. Returns the number of all.
+pub(super) fn valid_shares(group: &GroupBatch<'_>, shares: &mut Vec<f32>) -> usize {
+    let agents_per_set = group.n_agents / group.n_sets;
+    shares.clear();
+    let mut all = 0;
+    for set in 0..group.n_sets {
+        let of_set = group.valid.chunks_exact(agents_per_set).skip(set).step_by(group.n_sets);
+        let valid: usize = of_set.map(|rows| rows.iter().filter(|&&v| v).count()).sum();
+        all += valid;
+        shares.push(if valid == 0 { 0.0 } else { 1.0 / valid as f32 });
+    }
+    all
+}
+
 impl GroupPlan {
     fn set(&mut self, group: &mut GroupBatch<'_>) {
-        let per_chunk = (CHUNK_ROWS / group.n_agents).max(1);
-        self.chunk = 1 << per_chunk.ilog2();
+        self.chunk = samples_of_chunk(group.n_agents);
         self.agents_per_set = group.n_agents / group.n_sets;
-        self.inv_valid.clear();
-        let mut all = 0;
-        for set in 0..group.n_sets {
-            let of_set = group.valid.chunks_exact(self.agents_per_set).skip(set).step_by(group.n_sets);
-            let valid: usize = of_set.map(|rows| rows.iter().filter(|&&v| v).count()).sum();
-            all += valid;
-            self.inv_valid.push(if valid == 0 { 0.0 } else { 1.0 / valid as f32 });
-        }
+        let all = valid_shares(group, &mut self.inv_valid);
         self.has_invalid = all < group.valid.len();
         let p = group.shape.param_count();
         self.transposed.fit(group.params.len());
@@ -88,6 +99,9 @@ pub struct UpdateScratch {
     lanes: Vec<Lane>,
     /// Per sample: loss, value, `|td|`, target, each summed over its terms.
     sums: Buffer,
+    /// Memory of a GPU.
+    #[cfg(feature = "cuda")]
+    pub(super) gpu: super::cuda::UpdateMemory,
 }
 
 impl UpdateScratch {
@@ -108,7 +122,7 @@ pub(super) fn update(
     scratch: &mut UpdateScratch,
     call: &mut Update<'_, '_>,
 ) -> Result<UpdateStats, Error> {
-    let UpdateScratch { plans, lanes, sums } = scratch;
+    let UpdateScratch { plans, lanes, sums, .. } = scratch;
     let (batch, n_groups) = (call.batch, call.groups.len());
     if plans.len() < n_groups {
         plans.resize_with(n_groups, GroupPlan::default);
@@ -324,7 +338,7 @@ unsafe fn part_of<'a>(ptr: *mut f32, len: usize) -> &'a mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(ptr, len) }
 }
 
-fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {
+pub(super) fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {
     let mut total = [0.0_f64; 4];
     for sample in sums.chunks_exact(4).take(call.batch) {
         for (t, &v) in total.iter_mut().zip(sample) {

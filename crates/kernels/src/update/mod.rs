@@ -8,6 +8,8 @@
 
 mod block;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod reference;
 pub(crate) mod tree;
 
@@ -185,16 +187,18 @@ impl Backend {
     ///
     /// # Errors
     /// [`Error::NoLegalAction`] for a next value that is needed and has no legal action, [`Error::BadAction`] for an action
-    /// out of range, [`Error::Length`], [`Error::Shape`] and [`Error::Setting`] for what does not fit. Gradients
-    /// and priorities are then unspecified.
+    /// out of range, [`Error::Length`], [`Error::Shape`] and [`Error::Setting`] for what does not fit; [`Error::Gpu`]
+    /// from a GPU. Gradients and priorities are then unspecified.
     pub fn update(
         &mut self,
         scratch: &mut UpdateScratch,
         mut call: Update<'_, '_>,
     ) -> Result<UpdateStats, Error> {
         call.check()?;
-        let Backend::Cpu(cpu) = self;
-        cpu::update(cpu, scratch, &mut call)
+        match self {
+            Backend::Cpu(cpu) => cpu::update(cpu, scratch, &mut call),
+            Backend::Cuda(gpu) => gpu.update(scratch, &mut call),
+        }
     }
 }
 

@@ -1,0 +1,280 @@
+// A stand-in for NVIDIA's driver library: the functions that cudarc calls, over kernels compiled for the host. Memory
+// is poisoned and each allocation ends at a guard page; a launch with a wrong shape, a module whose entries are not
+// those of the sources, a barrier that not all threads reach, are errors as on a device. What it pretends to be is set
+// by COACT_SIM_DEVICES, COACT_SIM_DRIVER, COACT_SIM_MEMORY and COACT_SIM_ORDER (0 ascending, 1 descending, 2 mixed).
+#include "cuda_sim.hpp"
+#include "../src/cuda/kernels.cu"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <vector>
+
+namespace sim {
+uint3 thread, block, block_dim, grid_dim;
+static const Kernel *kernels = nullptr;
+
+Kernel::Kernel(const char *name, size_t argument, void (*body)(const void *))
+    : name(name), argument(argument), body(body), next(kernels) {
+    kernels = this;
+}
+
+static const size_t PAGE = 4096, STACK = 128 * 1024;
+static std::map<char *, size_t> mappings; // of pages, by where the memory in them begins
+
+static size_t number(const char *name, size_t otherwise) {
+    const char *text = getenv(name);
+    return text ? strtoull(text, nullptr, 10) : otherwise;
+}
+
+static char *allocate(size_t bytes) {
+    const size_t rounded = (bytes + 15) / 16 * 16;
+    const size_t pages = (rounded + PAGE - 1) / PAGE * PAGE;
+    char *at = (char *)mmap(nullptr, pages + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return nullptr;
+    mprotect(at + pages, PAGE, PROT_NONE);
+    memset(at, 0xff, pages);
+    char *begin = at + pages - rounded;
+    mappings[begin] = pages + PAGE;
+    return begin;
+}
+
+static void release(char *begin) {
+    auto found = mappings.find(begin);
+    if (found == mappings.end()) return;
+    munmap((char *)((uintptr_t)begin / PAGE * PAGE), found->second);
+    mappings.erase(found);
+}
+
+// Where a fiber stands, and the change from one to another.
+#if defined(__x86_64__)
+// Saves the registers that a call must keep, on the stack that is left. `ucontext` would ask the kernel each time.
+asm(".text\nsim_switch:\n"
+    "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+    "movq %rsp, (%rdi)\nmovq (%rsi), %rsp\n"
+    "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
+struct Place {
+    void *stack_pointer;
+};
+extern "C" void sim_switch(Place *save, const Place *load);
+static void change(Place &from, const Place &to) { sim_switch(&from, &to); }
+static void begin(Place &place, char *stack, void (*body)()) {
+    // Six registers and the address to return to; the body then finds the stack as after a call.
+    void **top = (void **)((uintptr_t)(stack + STACK) / 16 * 16) - 8;
+    memset(top, 0, 64);
+    top[6] = (void *)body;
+    place.stack_pointer = top;
+}
+#else
+typedef ucontext_t Place;
+static void change(Place &from, const Place &to) { swapcontext(&from, &to); }
+static void begin(Place &place, char *stack, void (*body)()) {
+    getcontext(&place);
+    place.uc_stack.ss_sp = stack;
+    place.uc_stack.ss_size = STACK;
+    place.uc_link = nullptr;
+    makecontext(&place, body, 0);
+}
+#endif
+
+// One thread of a block.
+struct Fiber {
+    Place place;
+    char *stack = nullptr;
+    bool ended = false;
+};
+
+static std::vector<Fiber> fibers;
+static Place scheduler;
+static size_t current;
+static char *memory;
+static const Kernel *running;
+static const void *argument;
+
+char *shared() { return memory; }
+
+void barrier() { change(fibers[current].place, scheduler); }
+
+static void enter() {
+    running->body(argument);
+    fibers[current].ended = true;
+    barrier();
+}
+
+// Thread `i` of `n` in the order of an interval between barriers.
+static size_t ordered_thread(size_t i, size_t n, size_t order, size_t interval) {
+    if (order == 0) return i;
+    if (order == 1) return n - 1 - i;
+    return (i * 7919 + interval * 104729) % n; // 7919 is prime, and no block has so many threads
+}
+
+static bool run_block(size_t n, size_t order) {
+    if (fibers.size() < n) fibers.resize(n);
+    for (size_t i = 0; i < n; i++) {
+        Fiber &fiber = fibers[i];
+        if (!fiber.stack) fiber.stack = (char *)malloc(STACK);
+        fiber.ended = false;
+        begin(fiber.place, fiber.stack, enter);
+    }
+    for (size_t interval = 0;; interval++) {
+        size_t ended = 0;
+        for (size_t i = 0; i < n; i++) {
+            current = ordered_thread(i, n, order, interval);
+            if (fibers[current].ended) {
+                ended++;
+                continue;
+            }
+            thread = {(unsigned)(current % block_dim.x), (unsigned)(current / block_dim.x), 0};
+            change(scheduler, fibers[current].place);
+            ended += fibers[current].ended;
+        }
+        if (ended == n) return true;
+        if (ended > 0) {
+            fprintf(stderr, "%s: %zu of %zu threads ended while the others wait at a barrier\n", running->name, ended, n);
+            return false;
+        }
+    }
+}
+
+static bool launch(const Kernel *kernel, const void *args, size_t shared_bytes) {
+    running = kernel;
+    argument = args;
+    const size_t order = number("COACT_SIM_ORDER", 2);
+    bool good = true;
+    for (unsigned z = 0; good && z < grid_dim.z; z++)
+        for (unsigned y = 0; good && y < grid_dim.y; y++)
+            for (unsigned x = 0; good && x < grid_dim.x; x++) {
+                block = {x, y, z};
+                memory = allocate(shared_bytes);
+                good = run_block((size_t)block_dim.x * block_dim.y, order);
+                release(memory);
+            }
+    return good;
+}
+
+static size_t taken() {
+    size_t sum = 0;
+    for (auto &mapping : mappings) sum += mapping.second;
+    return sum;
+}
+} // namespace sim
+
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+typedef unsigned long long Pointer;
+typedef double Event; // microseconds
+
+static double now() {
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+static size_t devices() { return sim::number("COACT_SIM_DEVICES", 1); }
+static size_t memory_size() { return sim::number("COACT_SIM_MEMORY", (size_t)1 << 30); }
+static std::string module_text;
+static int handle;
+static unsigned shared_limit = 48 * 1024;
+
+// Whether the module has the kernel with an argument of this size.
+static bool has_entry(const sim::Kernel *kernel) {
+    const std::string entry = std::string(".entry ") + kernel->name + "(";
+    const std::string size = std::string(kernel->name) + "_param_0[" + std::to_string(kernel->argument) + "]";
+    const size_t at = module_text.find(entry);
+    if (at == std::string::npos) return false;
+    const size_t end = module_text.find(")", at);
+    return module_text.substr(at, end - at).find(size) != std::string::npos;
+}
+
+extern "C" {
+int cuInit(unsigned) { return devices() == 0 ? NO_DEVICE : OK; }
+int cuDriverGetVersion(int *version) { return *version = (int)sim::number("COACT_SIM_DRIVER", 12000), OK; }
+int cuDeviceGetCount(int *count) { return *count = (int)devices(), OK; }
+int cuDeviceGet(int *device, int ordinal) {
+    if (ordinal < 0 || (size_t)ordinal >= devices()) return INVALID_DEVICE;
+    return *device = ordinal, OK;
+}
+int cuDeviceGetName(char *name, int length, int) { return snprintf(name, length, "stand-in"), OK; }
+int cuDeviceTotalMem_v2(size_t *bytes, int) { return *bytes = memory_size(), OK; }
+int cuDeviceGetAttribute(int *value, int attribute, int) {
+    switch (attribute) {
+    case 75: return *value = 9, OK;           // compute capability, major
+    case 76: return *value = 0, OK;           // and minor
+    case 97: return *value = 232448, OK;      // shared memory of a block, at most
+    default: return *value = 1, OK;           // memory pools: supported
+    }
+}
+int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &handle, OK; }
+int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+int cuCtxSetCurrent(void *) { return OK; }
+int cuCtxGetCurrent(void **context) { return *context = &handle, OK; }
+int cuCtxSynchronize() { return OK; }
+int cuStreamCreate(void **stream, unsigned) { return *stream = &handle, OK; }
+int cuStreamDestroy_v2(void *) { return OK; }
+int cuStreamSynchronize(void *) { return OK; }
+int cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
+int cuMemAlloc_v2(Pointer *at, size_t bytes) {
+    if (bytes == 0) return INVALID_VALUE;
+    if (sim::taken() + bytes > memory_size()) return OUT_OF_MEMORY;
+    return *at = (Pointer)sim::allocate(bytes), OK;
+}
+int cuMemAllocAsync(Pointer *at, size_t bytes, void *) { return cuMemAlloc_v2(at, bytes); }
+int cuMemFree_v2(Pointer at) { return sim::release((char *)at), OK; }
+int cuMemFreeAsync(Pointer at, void *) { return cuMemFree_v2(at); }
+int cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) { return memcpy((void *)to, from, bytes), OK; }
+int cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) { return memcpy(to, (void *)from, bytes), OK; }
+int cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) { return memset((void *)to, value, bytes), OK; }
+int cuMemGetInfo_v2(size_t *free, size_t *total) {
+    *total = memory_size();
+    return *free = *total - sim::taken(), OK;
+}
+int cuModuleLoadData(void **module, const void *image) {
+    module_text = (const char *)image;
+    for (const sim::Kernel *k = sim::kernels; k; k = k->next) {
+        if (!has_entry(k)) {
+            fprintf(stderr, "the module has no kernel %s with an argument of %zu bytes: it is stale\n", k->name, k->argument);
+            return INVALID_PTX;
+        }
+    }
+    return *module = &handle, OK;
+}
+int cuModuleUnload(void *) { return OK; }
+int cuModuleGetFunction(const void **function, void *, const char *name) {
+    for (const sim::Kernel *k = sim::kernels; k; k = k->next) {
+        if (!strcmp(k->name, name)) return *function = k, OK;
+    }
+    return NOT_FOUND;
+}
+int cuLaunchKernel(const void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                   unsigned shared_bytes, void *, void **params, void **) {
+    if (!gx || !gy || !gz || !bx || !by || bz != 1 || bx * by > 1024 || gy > 65535 || gz > 65535) return INVALID_VALUE;
+    if (shared_bytes > shared_limit) return INVALID_VALUE;
+    sim::block_dim = {bx, by, bz};
+    sim::grid_dim = {gx, gy, gz};
+    return sim::launch((const sim::Kernel *)function, params[0], shared_bytes) ? OK : LAUNCH_FAILED;
+}
+int cuEventCreate(void **event, unsigned) { return *event = new Event(0), OK; }
+int cuEventRecord(void *event, void *) { return *(Event *)event = now(), OK; }
+int cuEventSynchronize(void *) { return OK; }
+int cuEventQuery(void *) { return OK; }
+int cuEventElapsedTime(float *ms, void *start, void *end) {
+    return *ms = (float)((*(Event *)end - *(Event *)start) / 1000), OK;
+}
+int cuEventDestroy_v2(void *event) { return delete (Event *)event, OK; }
+int cuFuncSetAttribute(const void *, int attribute, int value) {
+    if (attribute != 8 || value > 163 * 1024) return INVALID_VALUE;
+    return shared_limit = value, OK;
+}
+int cuFuncGetAttribute(int *value, int, const void *) { return *value = 0, OK; }
+int cuGetErrorName(int error, const char **text) {
+    switch (error) {
+    case INVALID_VALUE: return *text = "CUDA_ERROR_INVALID_VALUE", OK;
+    case OUT_OF_MEMORY: return *text = "CUDA_ERROR_OUT_OF_MEMORY", OK;
+    case NO_DEVICE: return *text = "CUDA_ERROR_NO_DEVICE", OK;
+    case INVALID_PTX: return *text = "CUDA_ERROR_INVALID_PTX", OK;
+    case LAUNCH_FAILED: return *text = "CUDA_ERROR_LAUNCH_FAILED", OK;
+    default: return *text = "CUDA_ERROR", OK;
+    }
+}
+int cuGetErrorString(int error, const char **text) { return cuGetErrorName(error, text); }
+}

@@ -1,0 +1,294 @@
+//! A GPU: found without a panic where there is none, its kernels loaded once, one stream, launches.
+
+use crate::{Activation, Cpu, Error, GpuInfo, MlpShape, QShape};
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+};
+use cudarc::nvrtc::Ptx;
+use std::sync::Arc;
+
+/// The oldest driver interface that the PTX, and the symbols called, need: CUDA 12.0.
+const OLDEST_DRIVER: i32 = 12_000;
+
+/// The oldest devices that the PTX is for.
+const OLDEST_CAPABILITY: (i32, i32) = (8, 0);
+
+/// Layers that a `Network` in `network.cuh` has room for.
+const MAX_LAYERS: usize = 8;
+
+/// Widest layer: two buffers of eight rows of it fit [`SHARED_BYTES`].
+const MAX_WIDTH: usize = 1000;
+
+/// Shared memory of a block that kernels ask for at most. Devices of capability 8.0 have 163 KiB, and two blocks hide each
+/// other's waits.
+const SHARED_BYTES: u32 = 96 * 1024;
+
+const _: () = assert!(4 * (2 * MAX_WIDTH * (8 + 4) + 17 * 8) <= SHARED_BYTES as usize);
+
+/// A `Network` of `network.cuh`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Network {
+    n_layers: u32,
+    tanh: u32,
+    norm: u32,
+    n_actions: u32,
+    dueling: u32,
+    n_params: u32,
+    width: [u32; MAX_LAYERS + 1],
+    max_width: u32,
+}
+
+const _: () = assert!(size_of::<Network>() == 64);
+
+impl Network {
+    /// # Errors
+    /// [`Error::Shape`] for more layers or wider ones than the kernels take.
+    pub(crate) fn new(shape: &QShape) -> Result<Self, Error> {
+        let MlpShape { input, ref hidden, output, activation, layer_norm } = shape.mlp;
+        let widest = shape.mlp.max_width();
+        if shape.mlp.n_layers() > MAX_LAYERS || widest > MAX_WIDTH {
+            return Err(Error::Shape(format!(
+                "a network of {} layers, the widest of {widest}; GPU kernels take {MAX_LAYERS} layers of {MAX_WIDTH} units: use the cpu",
+                shape.mlp.n_layers()
+            )));
+        }
+        let mut width = [0; MAX_LAYERS + 1];
+        let widths = std::iter::once(input).chain(hidden.iter().copied()).chain([output]);
+        for (place, n) in width.iter_mut().zip(widths) {
+            *place = n as u32;
+        }
+        Ok(Self {
+            n_layers: shape.mlp.n_layers() as u32,
+            tanh: u32::from(activation == Activation::Tanh),
+            norm: u32::from(layer_norm),
+            n_actions: shape.n_actions as u32,
+            dueling: u32::from(shape.dueling),
+            n_params: shape.param_count() as u32,
+            width,
+            max_width: widest as u32,
+        })
+    }
+
+    /// Bytes of shared memory for a tile of `rows` rows.
+    pub(crate) fn shared_bytes(&self, rows: u32) -> u32 {
+        let norm = if self.norm == 1 { 17 * rows } else { 0 };
+        4 * (2 * self.max_width * (rows + 4) + norm)
+    }
+
+    /// Rows of a tile: 32 where there is work for more than a block a multiprocessor and shared memory allows it, else 8.
+    pub(crate) fn tile(&self, rows: usize) -> u32 {
+        let fits = self.shared_bytes(32) <= SHARED_BYTES;
+        if fits && rows >= 32 * 132 { 32 } else { 8 }
+    }
+}
+
+/// Blocks, threads of each, and bytes of shared memory of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub(crate) blocks: (u32, u32, u32),
+    pub(crate) threads: u32,
+    pub(crate) shared_bytes: u32,
+}
+
+/// Declares that a structure is the argument of a kernel: `#[repr(C)]`, plain numbers and device addresses, of the size
+/// that the `.cu` file asserts.
+macro_rules! kernel_arguments {
+    ($($name:ident: $bytes:literal),*) => {$(
+        const _: () = assert!(size_of::<$name>() == $bytes);
+        // SAFETY: plain numbers and device addresses in the layout of C.
+        unsafe impl cudarc::driver::DeviceRepr for $name {}
+    )*};
+}
+pub(crate) use kernel_arguments;
+
+/// A GPU, and the processor at its side for what has no kernel here yet.
+pub struct Cuda {
+    host: Cpu,
+    info: GpuInfo,
+    stream: Arc<CudaStream>,
+    kernels: Kernels,
+}
+
+/// Names the functions of `kernels.ptx` once.
+macro_rules! kernels {
+    ($($name:ident),*) => {
+        /// The functions of `kernels.ptx`.
+        pub(crate) struct Kernels {
+            $(pub(crate) $name: CudaFunction,)*
+        }
+
+        impl Kernels {
+            fn of(module: &Arc<CudaModule>) -> Result<Self, Error> {
+                Ok(Self { $($name: function(module, stringify!($name))?,)* })
+            }
+        }
+    };
+}
+
+kernels!(
+    act_8,
+    act_32,
+    update_forward_8,
+    update_forward_32,
+    update_td,
+    update_backward_8,
+    update_backward_32,
+    update_grads,
+    update_tree
+);
+
+impl Kernels {
+    fn load(context: &Arc<CudaContext>) -> Result<Self, Error> {
+        let ptx = Ptx::from_src(include_str!("kernels.ptx"));
+        let module = context.load_module(ptx).map_err(|e| failed("load its kernels", e))?;
+        Self::of(&module)
+    }
+}
+
+fn function(module: &Arc<CudaModule>, name: &str) -> Result<CudaFunction, Error> {
+    let function = module.load_function(name).map_err(|e| failed(&format!("load kernel {name}"), e))?;
+    let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+    let raised = function.set_attribute(most, SHARED_BYTES as i32);
+    raised.map_err(|e| failed(&format!("give kernel {name} shared memory"), e))?;
+    Ok(function)
+}
+
+/// A refusal of the driver as an error. Only to be called with the driver loaded: it is asked for the text.
+pub(crate) fn failed(what: &str, error: DriverError) -> Error {
+    let text = |text: Result<&std::ffi::CStr, DriverError>| text.map(|t| t.to_string_lossy().into_owned());
+    let name = text(error.error_name()).unwrap_or_else(|_| format!("error {}", error.0 as i32));
+    let why = match text(error.error_string()) {
+        Ok(words) if words != name => format!("{words} ({name})"),
+        _ => name,
+    };
+    Error::Gpu { what: what.to_string(), why }
+}
+
+/// Makes sure that the driver is there and new enough, and returns its version. Everything else in the driver's interface
+/// panics without it.
+fn driver() -> Result<i32, Error> {
+    // SAFETY: loads the vendor's library by its fixed name, whose initializers are trusted.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(Error::NoGpu("NVIDIA's driver (libcuda) is not installed".to_string()));
+    }
+    let mut version = 0;
+    // SAFETY: writes one integer; the symbol exists in every driver.
+    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
+    if status != sys::cudaError_enum::CUDA_SUCCESS {
+        return Err(Error::NoGpu(format!("NVIDIA's driver does not answer (error {})", status as i32)));
+    }
+    if version < OLDEST_DRIVER {
+        return Err(Error::NoGpu(format!(
+            "NVIDIA's driver is for CUDA {}.{}; update it to one for 12.0 or newer",
+            version / 1000,
+            version % 1000 / 10
+        )));
+    }
+    Ok(version)
+}
+
+impl Cuda {
+    pub(crate) fn list() -> Result<Vec<GpuInfo>, Error> {
+        let version = driver()?;
+        let count = match result::init().and_then(|()| result::device::get_count()) {
+            Ok(count) => count,
+            Err(DriverError(sys::cudaError_enum::CUDA_ERROR_NO_DEVICE)) => 0,
+            Err(error) => return Err(Error::NoGpu(failed("start", error).to_string())),
+        };
+        if count <= 0 {
+            return Err(Error::NoGpu("NVIDIA's driver finds no device".to_string()));
+        }
+        (0..count).map(|i| describe_device(i, version).map_err(|e| failed("describe itself", e))).collect()
+    }
+
+    pub(crate) fn new(ordinal: usize, host: Cpu) -> Result<Self, Error> {
+        let mut gpus = Self::list()?;
+        if ordinal >= gpus.len() {
+            let last = gpus.len() - 1;
+            return Err(Error::NoGpu(format!("there is no cuda:{ordinal}, the last one is cuda:{last}")));
+        }
+        let info = gpus.swap_remove(ordinal);
+        if info.capability < OLDEST_CAPABILITY {
+            let (major, minor) = info.capability;
+            return Err(Error::NoGpu(format!(
+                "{} has compute capability {major}.{minor}, and kernels need 8.0 or newer",
+                info.name
+            )));
+        }
+        let context = CudaContext::new(ordinal).map_err(|e| failed("open", e))?;
+        // SAFETY: one stream is used, so nothing needs events to wait for.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream().map_err(|e| failed("make a stream", e))?;
+        let kernels = Kernels::load(&context)?;
+        Ok(Self { host, info, stream, kernels })
+    }
+
+    pub(crate) fn host(&self) -> &Cpu {
+        &self.host
+    }
+
+    pub(crate) fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        self.info.to_string()
+    }
+
+    /// Starts a kernel. Nothing is waited for.
+    ///
+    /// # Safety
+    /// `args` is the structure that the kernel takes, and every address in it leads to as many elements as the kernel
+    /// touches under `grid`, alive until the stream is synchronized.
+    pub(crate) unsafe fn launch<A: DeviceRepr>(
+        &self,
+        what: &str,
+        kernel: &CudaFunction,
+        grid: Grid,
+        args: &A,
+    ) -> Result<(), Error> {
+        let config = LaunchConfig {
+            grid_dim: grid.blocks,
+            block_dim: (grid.threads, 1, 1),
+            shared_mem_bytes: grid.shared_bytes,
+        };
+        let mut launch = self.stream.launch_builder(kernel);
+        launch.arg(args);
+        // SAFETY: promised by the caller.
+        unsafe { launch.launch(config) }.map(|_| ()).map_err(|e| failed(what, e))
+    }
+
+    /// Waits until everything started so far has ended.
+    pub(crate) fn finish(&self, what: &str) -> Result<(), Error> {
+        self.stream.synchronize().map_err(|e| failed(what, e))
+    }
+}
+
+fn describe_device(ordinal: i32, driver: i32) -> Result<GpuInfo, DriverError> {
+    use sys::CUdevice_attribute_enum as Attribute;
+    let device = result::device::get(ordinal)?;
+    // SAFETY: `device` was just handed out by the driver.
+    let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+    let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    Ok(GpuInfo {
+        ordinal: ordinal as usize,
+        name: result::device::get_name(device)?,
+        // SAFETY: as above.
+        memory: unsafe { result::device::total_mem(device) }?,
+        capability: (major, minor),
+        driver: (driver / 1000, driver % 1000 / 10),
+    })
+}
+
+impl std::fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cuda({})", self.info)
+    }
+}

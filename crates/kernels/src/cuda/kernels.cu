@@ -1,0 +1,15 @@
+// All kernels of the crate in one module. `cargo xtask ptx` compiles it to `kernels.ptx`.
+
+#ifndef DYNAMIC_SHARED
+#define DYNAMIC_SHARED(type, name)                                                                                     \
+    extern __shared__ float4 name##_raw[];                                                                             \
+    type *name = (type *)name##_raw
+#endif
+
+// A kernel takes one structure by value, so that there is no order of arguments to get wrong.
+#ifndef KERNEL
+#define KERNEL(name, Args) extern "C" __global__ void name(const __grid_constant__ Args args)
+#endif
+
+#include "act/kernel.cu"
+#include "update/kernel.cu"

@@ -1,0 +1,69 @@
+//! The GPU side: the device, its memory, and launches. With the feature `cuda` off there is only the error that says so.
+//!
+//! Kernels are `.cu` files beside the CPU code of each kernel, compiled ahead of time to `kernels.ptx` (`cargo xtask ptx`),
+//! which the driver alone can load. They compute the CPU's bits: see `strict.cuh`.
+
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(feature = "cuda")]
+mod memory;
+
+#[cfg(feature = "cuda")]
+pub use gpu::Cuda;
+#[cfg(feature = "cuda")]
+pub(crate) use gpu::{Grid, Network, kernel_arguments};
+#[cfg(feature = "cuda")]
+pub(crate) use memory::{Column, Mirror, bytes};
+
+#[cfg(not(feature = "cuda"))]
+pub use absent::Cuda;
+
+#[cfg(not(feature = "cuda"))]
+mod absent {
+    //! What stands for a GPU in a build that has no code for one.
+
+    use crate::act::{Act, ActScratch};
+    use crate::update::{Update, UpdateScratch, UpdateStats};
+    use crate::{Cpu, Error, GpuInfo};
+
+    /// A GPU. This build has no code for one, so there is no value of this type.
+    #[derive(Debug)]
+    pub enum Cuda {}
+
+    fn no_gpu<T>() -> Result<T, Error> {
+        Err(Error::NoGpu("this build has no code for one (build with --features cuda)".to_string()))
+    }
+
+    impl Cuda {
+        pub(crate) fn new(_ordinal: usize, _host: Cpu) -> Result<Self, Error> {
+            no_gpu()
+        }
+
+        pub(crate) fn list() -> Result<Vec<GpuInfo>, Error> {
+            no_gpu()
+        }
+
+        pub(crate) fn host(&self) -> &Cpu {
+            match *self {}
+        }
+
+        pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn act(&mut self, _: &mut ActScratch, _: &mut Act<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn update(
+            &mut self,
+            _: &mut UpdateScratch,
+            _: &mut Update<'_, '_>,
+        ) -> Result<UpdateStats, Error> {
+            match *self {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

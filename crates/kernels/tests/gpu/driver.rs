@@ -1,0 +1,106 @@
+//! The stand-in driver: built once, and every comparison run under it in child processes.
+
+use coact_kernels::{Backend, CpuOptions, Error, gpus};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The folder with the stand-in's `libcuda.so`, or why it cannot be built here.
+fn stand_in() -> &'static Result<PathBuf, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(|| build("libcuda.so", &[]))
+}
+
+fn build(name: &str, options: &[&str]) -> Result<PathBuf, String> {
+    if !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+        return Err("the stand-in driver is for 64-bit Linux".to_string());
+    }
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Processes of several test runs may build at once: each builds aside and renames.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("stand-in{}", options.concat().replace('=', "-")));
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let fresh = folder.join(format!("{name}.{}", std::process::id()));
+    let mut compiler = Command::new("c++");
+    compiler.args(["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wno-unknown-pragmas"]);
+    compiler
+        .args(options)
+        .arg("-I")
+        .arg(here.join("src"))
+        .arg("-o")
+        .arg(&fresh)
+        .arg(here.join("sim/driver.cpp"));
+    let Ok(output) = compiler.output() else { return Err("there is no C++ compiler".to_string()) };
+    // A compiler that is there and refuses the sources is a fault, not a reason to skip.
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(&fresh, folder.join(name)).map_err(|e| e.to_string())?;
+    Ok(folder)
+}
+
+/// This test binary, with tests that need a device, under the driver in `folder`.
+fn child(folder: &Path, filter: &str, settings: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--test-threads=1", filter]).env("LD_LIBRARY_PATH", folder);
+    for name in
+        ["COACT_SIM_DEVICES", "COACT_SIM_DRIVER", "COACT_SIM_MEMORY", "COACT_SIM_ORDER", "COACT_EXPECT"]
+    {
+        command.env_remove(name);
+    }
+    command.envs(settings.iter().copied()).output().unwrap()
+}
+
+fn passes(filter: &str, settings: &[(&str, &str)]) {
+    match stand_in() {
+        Err(why) => eprintln!("skipped: {why}"),
+        Ok(folder) => {
+            let output = child(folder, filter, settings);
+            let said = String::from_utf8_lossy(&output.stdout);
+            let all = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{settings:?}: {all}");
+            assert!(!said.contains("running 0 tests"), "no test is named {filter}");
+        }
+    }
+}
+
+#[test]
+fn kernels_give_the_bits_of_the_cpu_in_every_order_of_threads() {
+    passes("on_a_device", &[("COACT_SIM_ORDER", "2")]);
+    for order in ["0", "1"] {
+        passes("over_options", &[("COACT_SIM_ORDER", order)]);
+    }
+}
+
+#[test]
+fn a_device_that_cannot_be_used_is_refused_in_one_line() {
+    let expect = |text: &'static str, name: &'static str, value: &'static str| {
+        passes("is_refused_as_expected", &[("COACT_EXPECT", text), (name, value)]);
+    };
+    expect("finds no device", "COACT_SIM_DEVICES", "0");
+    expect("is for CUDA 11.4; update it", "COACT_SIM_DRIVER", "11040");
+    expect("bytes of its memory", "COACT_SIM_MEMORY", "100000");
+    expect("there is no cuda:5, the last one is cuda:1", "COACT_SIM_DEVICES", "2");
+}
+
+/// Without NVIDIA's driver in the default places.
+#[test]
+fn no_driver_is_an_error_in_one_line() {
+    if let Err(error) = gpus() {
+        let line = Backend::cuda(0, CpuOptions::default()).unwrap_err().to_string();
+        assert_eq!(line, error.to_string());
+        assert!(line.starts_with("no GPU to compute on: ") && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+#[ignore = "runs in a child process"]
+fn is_refused_as_expected() {
+    let Ok(expect) = std::env::var("COACT_EXPECT") else { return };
+    let ordinal = if expect.contains("cuda:5") { 5 } else { 0 };
+    let error = match Backend::cuda(ordinal, CpuOptions::default()) {
+        Err(error) => error,
+        Ok(mut backend) => super::act::Case::plain(3000, 1).run(&mut backend).unwrap_err(),
+    };
+    let line = error.to_string();
+    assert!(line.contains(&expect) && !line.contains('\n'), "{line}");
+    assert!(matches!(error, Error::NoGpu(_) | Error::Gpu { .. }));
+}
