@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod ci;
+mod cuda;
 mod fuzz;
 mod golden;
 mod peers;
@@ -53,6 +54,13 @@ const ALL: &[Task] = &[
     Task { name: "test", summary: "every test of the workspace", help: testing::HELP, run: testing::run },
     Task { name: "vectors", summary: "replay the recorded vectors", help: vectors::HELP, run: vectors::run },
     Task { name: "golden", summary: "compare golden playthroughs", help: golden::HELP, run: golden::run },
+    Task { name: "ptx", summary: "compile the kernels for GPUs", help: cuda::PTX_HELP, run: cuda::ptx },
+    Task {
+        name: "cuda",
+        summary: "check the kernels for GPUs, with or without one",
+        help: cuda::CUDA_HELP,
+        run: cuda::run,
+    },
     Task { name: "bench", summary: "measure, alone or beside peers", help: bench::HELP, run: bench::run },
     Task { name: "fuzz", summary: "run every fuzz target for a while", help: fuzz::HELP, run: fuzz::run },
 ];
