@@ -286,6 +286,12 @@ pub struct SolveArgs {
     /// Step of replicator and logit dynamics in time
     #[arg(long, value_name = "DT", default_value_t = 0.01)]
     pub dt: f64,
+    /// Walks of an iteration, for methods that sample the tree
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub batch: usize,
+    /// Seed, for methods that sample the tree
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
     /// Draw the convergence as an SVG
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,

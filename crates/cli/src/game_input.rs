@@ -2,15 +2,19 @@
 
 use std::io::Read;
 
-use coact_games::{NormalForm, Rational, Scalar, catalog, nfg};
-use serde_json::Value;
+use coact_games::extensive::games;
+use coact_games::{NormalForm, Rational, Scalar, catalog, efg, nfg};
+use serde_json::{Value, json};
 
+use crate::solve_extensive::{ExtensiveGame, MOST_NODES};
 use crate::{Error, Result};
 
 /// A game of any form.
 pub enum Game {
     /// Normal form.
     Normal(NormalForm<Rational>),
+    /// Extensive form.
+    Extensive(ExtensiveGame),
 }
 
 /// Reads a game: `-` for standard input, a built-in name, or a file.
@@ -18,10 +22,20 @@ pub enum Game {
 /// # Errors
 /// Wrong usage if there is no such game, or the text is not a game.
 pub fn read(name: &str) -> Result<Game> {
+    if games::ALL.iter().any(|entry| entry.name == name.split('(').next().unwrap_or(name).trim()) {
+        return extensive(name);
+    }
     match source(name)? {
         Some(text) => parse(name, &text),
         None => catalog::build(name).map(Game::Normal).map_err(Error::usage),
     }
+}
+
+/// A built-in game in extensive form.
+fn extensive(name: &str) -> Result<Game> {
+    let game = games::by_name(name).map_err(Error::usage)?;
+    let tree = game.tree(MOST_NODES).map_err(Error::failed)?;
+    Ok(Game::Extensive(ExtensiveGame { tree, source: Value::from(game.name()) }))
 }
 
 /// The text of standard input or a file; none for a built-in name.
@@ -49,19 +63,23 @@ fn source(name: &str) -> Result<Option<String>> {
 fn parse(name: &str, text: &str) -> Result<Game> {
     let fault = |error: coact_games::Error| Error::usage(format!("{name}: {error}"));
     match text.split_whitespace().next() {
+        Some("EFG") => {
+            let tree = efg::read(text).map_err(fault)?;
+            Ok(Game::Extensive(ExtensiveGame { tree, source: json!({ "efg": text }) }))
+        }
         Some("NFG") => nfg::read(text).map(Game::Normal).map_err(fault),
-        Some(word) if word.starts_with('{') => json(name, text).map(Game::Normal),
+        Some(word) if word.starts_with('{') => matrices(name, text).map(Game::Normal),
         Some(word) if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
             table(name, text).map(Game::Normal)
         }
         _ => Err(Error::usage(format!(
-            "{name}: line 1, column 1: expected `NFG`, an object with `A`, or a table of numbers"
+            "{name}: line 1, column 1: expected `NFG`, `EFG`, an object with `A`, or a table of numbers"
         ))),
     }
 }
 
 /// `{"A": [[..]], "B": [[..]]}`; without `B` the game is zero-sum.
-fn json(name: &str, text: &str) -> Result<NormalForm<Rational>> {
+fn matrices(name: &str, text: &str) -> Result<NormalForm<Rational>> {
     let value: Value = serde_json::from_str(text).map_err(|e| Error::usage(format!("{name}: {e}")))?;
     let matrix = |key: &str| -> Result<Option<(usize, usize, Vec<Rational>)>> {
         let Some(rows) = value.get(key) else { return Ok(None) };

@@ -25,6 +25,7 @@ pub mod report;
 pub mod report_command;
 pub mod run_folder;
 pub mod solve;
+pub mod solve_extensive;
 pub mod terminal;
 pub mod train;
 pub mod verify;

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use coact_games::NormalForm;
+use coact_games::extensive::normal_form;
 use coact_games::population::{
     AlphaRank, RepeatedStrategy, STRATEGIES, Tournament, alpha_rank, alpha_rank_symmetric, elo_fit,
     nash_averaging, round_robin,
 };
+use coact_games::{NormalForm, Rational};
 use serde_json::{Value, json};
 
 use crate::args::RankArgs;
@@ -23,7 +24,10 @@ pub fn rank(args: &RankArgs) -> Result<()> {
     if args.game == "axelrod" {
         return tournament(args, start);
     }
-    let Game::Normal(game) = read(&args.game)?;
+    let game = match read(&args.game)? {
+        Game::Normal(game) => game,
+        Game::Extensive(game) => normal_form::<Rational>(&game.tree).map_err(Error::usage)?,
+    };
     let game = game.convert::<f64>();
     let names = &game.players()[0].strategies;
     let method = args.method.as_str();

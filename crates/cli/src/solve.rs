@@ -12,7 +12,7 @@ use crate::console::{note, say};
 use crate::game_input::{Game, read};
 use crate::plot::{Chart, Series};
 use crate::progress::Watch;
-use crate::{Error, Result, chart_file};
+use crate::{Error, Result, chart_file, solve_extensive};
 
 /// Entries of the payoff table up to which methods run exactly also where that was not asked for.
 const EXACT_ENTRIES: usize = 225;
@@ -31,6 +31,7 @@ const MOST_VERTICES: usize = 20_000_000;
 pub fn solve(args: &SolveArgs) -> Result<()> {
     match read(&args.game)? {
         Game::Normal(game) => solve_normal(&game, args),
+        Game::Extensive(game) => solve_extensive::solve(args, &game),
     }
 }
 

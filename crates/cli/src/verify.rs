@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::VerifyArgs;
 use crate::console::say;
-use crate::{Error, Result};
+use crate::{Error, Result, solve_extensive};
 
 /// Format of results.
 const RESULT: &str = "coact-result/1";
@@ -61,6 +61,9 @@ fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
     let kind = result.get("kind").and_then(Value::as_str).unwrap_or("none");
     let checked = match kind {
         "allocate" => coact_allocation::result::verify(result).map_err(|e| e.to_string()),
+        "solve" if result["form"] == "extensive" => {
+            solve_extensive::verify(result).map_err(|e| e.to_string())
+        }
         "solve" => coact_games::check::verify(result).map_err(|e| e.to_string()),
         other => Err(format!("results of kind `{other}` are not known")),
     };
