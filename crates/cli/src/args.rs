@@ -33,6 +33,8 @@ pub enum Command {
     Play(PlayArgs),
     /// Allocate tasks to robots, or rows to columns, from a CSV or JSON file
     Allocate(AllocateArgs),
+    /// Plan in a model, for a team, or in a Markov game
+    Plan(PlanArgs),
     /// Check recorded traces and results of other commands by independent code
     Verify(VerifyArgs),
     /// Find equilibria of a game, with a certificate
@@ -224,6 +226,61 @@ pub struct AllocateArgs {
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Print the last line only
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact plan frozenlake --method pi\n  coact plan model.toml --method mpi --json\n  coact plan dectiger --horizon 3\n  coact plan boxPushing.dpomdp --method jesp --horizon 3 --restarts 50\n  coact plan recycling --method bounds\n  coact plan soccer --method newton --plot soccer.svg\n  coact plan climbing --method table\n  cat grid.txt | coact plan -\n\nMethods: vi, gs, prioritized, pi, mpi, lp (models, and teams that see the state); exhaustive, jesp, bounds (teams); newton, shapley (zero-sum Markov games); table (climbing: who learns to coordinate)\n\nFiles: models as TOML or JSON (transitions, or tables P and R), grids as text, .dpomdp files, Markov games as JSON; the documentation of coact-tabular has the forms"
+)]
+pub struct PlanArgs {
+    /// A file, `-` for standard input, or a built-in problem
+    pub model: String,
+    /// Method [default: mpi for a model, exhaustive for a team, newton for a Markov game]
+    #[arg(long, value_name = "M")]
+    pub method: Option<String>,
+    /// Discount, instead of the problem's
+    #[arg(long, value_name = "G")]
+    pub gamma: Option<f64>,
+    /// Decisions that a team makes
+    #[arg(long, value_name = "N")]
+    pub horizon: Option<usize>,
+    /// Largest allowed error of values
+    #[arg(long, value_name = "E")]
+    pub tolerance: Option<f64>,
+    /// Iterations after which a method gives up
+    #[arg(long, value_name = "N")]
+    pub max_iterations: Option<usize>,
+    /// Sweeps of evaluation a policy (mpi)
+    #[arg(long, value_name = "N")]
+    pub sweeps: Option<usize>,
+    /// Random joint policies to begin with (jesp)
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub restarts: u32,
+    /// Which case of a file with several
+    #[arg(long, value_name = "I", default_value_t = 0)]
+    pub case: usize,
+    /// Runs an entry (table)
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub runs: u32,
+    /// Episodes a run (table)
+    #[arg(long, value_name = "N", default_value_t = 7500)]
+    pub episodes: u32,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Convergence as an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Result to write, for `coact verify`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// No progress display, and nothing but the last line
     #[arg(long)]
     pub quiet: bool,
     /// Print one JSON object as the last line

@@ -16,6 +16,7 @@ pub mod game_input;
 mod groups;
 pub mod list;
 mod palette;
+pub mod plan_command;
 pub mod play;
 pub mod plot;
 pub mod presets;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use coact::args::{Cli, Command};
 use coact::{
-    allocate_command, console, evaluate_command, list, play, rank, report_command, solve, train, verify,
+    allocate_command, console, evaluate_command, list, plan_command, play, rank, report_command, solve,
+    train, verify,
 };
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate_command::evaluate_run(args),
         Command::Play(args) => play::play(args),
         Command::Allocate(args) => allocate_command::allocate(args),
+        Command::Plan(args) => plan_command::plan(args),
         Command::Verify(args) => verify::verify(args),
         Command::Solve(args) => solve::solve(args),
         Command::Rank(args) => rank::rank(args),

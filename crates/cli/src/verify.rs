@@ -65,6 +65,9 @@ fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
             solve_extensive::verify(result).map_err(|e| e.to_string())
         }
         "solve" => coact_games::check::verify(result).map_err(|e| e.to_string()),
+        "plan" => coact_tabular::result::check(result)
+            .map_err(|e| e.to_string())
+            .and_then(|verdict| if verdict.holds { Ok(verdict.detail) } else { Err(verdict.detail) }),
         other => Err(format!("results of kind `{other}` are not known")),
     };
     let passed = checked.is_ok();

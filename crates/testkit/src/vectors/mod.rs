@@ -8,6 +8,8 @@ mod allocation;
 mod case;
 mod formats;
 mod games;
+mod markov_games;
+mod models;
 mod modules;
 mod optimizers;
 mod regret;
@@ -55,6 +57,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("assignment", allocation::check_assignments),
     ("task_allocation", allocation::check_task_allocations),
     ("cfr", regret::check),
+    ("mdp", models::check),
+    ("games_stochastic_zero_sum", markov_games::check),
 ];
 
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
