@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use coact_games::equilibrium::expected_vertices;
+use coact_games::extensive::normal_form;
 use coact_games::solve::{Claim, METHODS, Method, MethodEntry, Options, Solution, solve as run, suitable};
 use coact_games::{NormalForm, Rational, Scalar, nfg};
 use serde_json::{Value, json};
@@ -31,7 +32,13 @@ const MOST_VERTICES: usize = 20_000_000;
 pub fn solve(args: &SolveArgs) -> Result<()> {
     match read(&args.game)? {
         Game::Normal(game) => solve_normal(&game, args),
-        Game::Extensive(game) => solve_extensive::solve(args, &game),
+        Game::Extensive(game) => match args.method.as_deref() {
+            // A method for tables of payoffs works on the normal form.
+            Some(name) if !solve_extensive::knows(name) && METHODS.iter().any(|entry| entry.name == name) => {
+                solve_normal(&normal_form(&game.tree).map_err(Error::usage)?, args)
+            }
+            _ => solve_extensive::solve(args, &game),
+        },
     }
 }
 

@@ -89,6 +89,11 @@ pub(crate) fn solve(args: &SolveArgs, game: &ExtensiveGame) -> Result<()> {
     Ok(())
 }
 
+/// Whether a method for extensive form has this name.
+pub(crate) fn knows(name: &str) -> bool {
+    ["sequence-form", "backward-induction"].contains(&name) || methods::iterative(name).is_ok()
+}
+
 fn unknown(name: &str) -> Error {
     let known: Vec<&str> = ITERATIVE.iter().map(|m| m.name).collect();
     let known = known.join(", ");
