@@ -43,6 +43,8 @@ pub enum Command {
     Rank(RankArgs),
     /// One self-contained HTML page about one or many runs
     Report(ReportArgs),
+    /// Constraint problems, talks between parties, auctions and matchings, agreements on numbers
+    Negotiate(NegotiateArgs),
 }
 
 /// `coact list`
@@ -401,4 +403,67 @@ pub struct RankArgs {
     /// Print one JSON object as the last line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `coact negotiate`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Inputs: constraint problems in pyDCOP's YAML; GENIUS profiles (several XML files or their folder) or talks in JSON; auctions, matchings and agreements in YAML or JSON; or something built in: laptop, coloring, ising, meetings, sensors, with parameters as in coloring:n=50,colors=4\n\nMethods: dpop, maxsum, mgm, mgm2, dsa, syncbb, adopt, brute-force for constraint problems; saop, nash, kalai-smorodinsky, egalitarian, utilitarian for talks; the rest have one that fits\n\nExamples:\n  coact negotiate laptop --agents boulware,linear --plot laptop.svg\n  coact negotiate problem.yaml --method dpop --json\n  coact negotiate coloring:n=50,colors=4 --method mgm --plot cost.svg"
+)]
+pub struct NegotiateArgs {
+    /// A file, several XML files, a folder of them, or a name
+    #[arg(required = true, value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+    /// How to solve it [default: dpop, saop, or the one that fits]
+    #[arg(long, value_name = "M")]
+    pub method: Option<String>,
+    /// Set a parameter of the method, as in variant=C or damping=0.3; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<String>,
+    /// Strategies of the parties of a talk, in turn: boulware, linear, conceder, tit-for-tat, modeling, micro,
+    /// patient-combi, random [default: boulware,conceder]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub agents: Vec<String>,
+    /// Rounds until the deadline of a talk
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub rounds: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The cost that stands for a violation
+    #[arg(long, default_value_t = f64::INFINITY, value_name = "COST")]
+    pub infinity: f64,
+    /// Add the noise that the file asks for to costs of variables, while solving
+    #[arg(long)]
+    pub noise: bool,
+    /// Memory that dpop may take
+    #[arg(long, default_value_t = 1024, value_name = "MIB")]
+    pub memory_mib: u64,
+    /// Stop after so many seconds with what there is
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// Worker threads; 0 for all cores
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// Picture to write: the offers and the Pareto frontier, or the cost over cycles (.svg)
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Log of all messages to write
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Result to write, for `coact verify`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print nothing but errors, and the result with --json
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A length of time.
+fn seconds(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1e9).contains(value));
+    value.ok_or_else(|| "expected seconds from 0 to 1e9".into())
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use coact::args::{Cli, Command};
 use coact::{
-    allocate_command, console, evaluate_command, list, plan_command, play, rank, report_command, solve,
-    train, verify,
+    allocate_command, console, evaluate_command, list, negotiate_command, plan_command, play, rank,
+    report_command, solve, train, verify,
 };
 
 fn main() -> ExitCode {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Solve(args) => solve::solve(args),
         Command::Rank(args) => rank::rank(args),
         Command::Report(args) => report_command::report(args),
+        Command::Negotiate(args) => negotiate_command::negotiate(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,6 +60,7 @@ pub fn verify(args: &VerifyArgs) -> Result<()> {
 fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
     let kind = result.get("kind").and_then(Value::as_str).unwrap_or("none");
     let checked = match kind {
+        "negotiate" => negotiation(result, as_json),
         "allocate" => coact_allocation::result::verify(result).map_err(|e| e.to_string()),
         "solve" if result["form"] == "extensive" => {
             solve_extensive::verify(result).map_err(|e| e.to_string())
@@ -78,4 +79,24 @@ fn say_result(path: &Path, result: &Value, as_json: bool) -> bool {
         say(format!("{} {} ({kind}): {words}", if passed { "ok    " } else { "FAILED" }, path.display()));
     }
     passed
+}
+
+/// All claims of a negotiation, each with what was found.
+fn negotiation(result: &Value, as_json: bool) -> std::result::Result<String, String> {
+    let checked = coact_negotiation::check::check(result).map_err(|e| e.to_string())?;
+    let word = |holds| match holds {
+        Some(true) => "ok    ",
+        Some(false) => "FAILED",
+        None => "open  ",
+    };
+    let (before, between) = if as_json { ("", "; ") } else { ("\n       ", "") };
+    let claims = checked.claims.iter();
+    let claims = claims.map(|c| format!("{before}{} {}: {}", word(c.holds), c.claim, c.detail));
+    let words = format!(
+        "{} by {}{between}{}",
+        checked.family,
+        checked.method,
+        claims.collect::<Vec<_>>().join(between)
+    );
+    if checked.holds() { Ok(words) } else { Err(words) }
 }
