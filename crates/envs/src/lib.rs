@@ -64,7 +64,6 @@ pub static ALL: &[EnvEntry] = &[
     lbf::ENTRIES[0],
     lbf::ENTRIES[1],
     lbf::ENTRIES[2],
-    lbf::ENTRIES[3],
     rware::ENTRIES[0],
     rware::ENTRIES[1],
     rware::ENTRIES[2],

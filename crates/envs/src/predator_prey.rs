@@ -104,7 +104,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
         OptionInfo { name: "max_steps", default: "0", explain: "steps before truncation; 0: by difficulty" },
         OptionInfo { name: "mode", default: "\"mixed\"", explain: "mixed, cooperative or competitive" },
     ],
-    random_return: -2.3,
+    random_return: -2.47,
     best_known: Some(-0.36),
     batch: |options, n| {
         let options = parse("predator_prey", options)?;

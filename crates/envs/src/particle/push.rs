@@ -53,7 +53,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
     summary: "an adversary keeps an agent away from a goal that it does not know",
     origin: "mpe2 1.1.1 simple_push_v3",
     options: &[super::MAX_CYCLES, super::CONTINUOUS],
-    random_return: -28.0,
+    random_return: -28.2,
     best_known: None,
     batch: |options, n| rules::copies(Push::new(&parse("simple_push", options)?)?, n),
     single: |options| Ok(Box::new(OneCopy::new(Push::new(&parse("simple_push", options)?)?))),

@@ -93,7 +93,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
             explain: "probability that a car enters at a point of arrival; 0: by difficulty",
         },
     ],
-    random_return: -60.0,
+    random_return: -202.9,
     best_known: Some(-24.3),
     batch: |options, n| {
         let options = parse("traffic_junction", options)?;
