@@ -183,8 +183,9 @@ mod tests {
                 noticed += check(&one).unwrap().failed;
             }
             let share = noticed as f64 / f64::from(changes);
-            // Payoffs that nobody plays for may change unseen.
-            let expected = if name == "nn_modules" || name.starts_with("games_") { 0.2 } else { 0.6 };
+            // Payoffs that nobody plays for and costs of pairs that no optimum takes may change unseen.
+            let is_sparse = ["nn_modules", "assignment", "task_allocation"].contains(&name.as_str());
+            let expected = if is_sparse || name.starts_with("games_") { 0.2 } else { 0.6 };
             assert!(share > expected, "{name}: {noticed} of {changes} changes noticed");
         }
     }
