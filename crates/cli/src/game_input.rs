@@ -14,7 +14,7 @@ pub enum Game {
     /// Normal form.
     Normal(NormalForm<Rational>),
     /// Extensive form.
-    Extensive(ExtensiveGame),
+    Extensive(Box<ExtensiveGame>),
 }
 
 /// Reads a game: `-` for standard input, a built-in name, or a file.
@@ -35,7 +35,7 @@ pub fn read(name: &str) -> Result<Game> {
 fn extensive(name: &str) -> Result<Game> {
     let game = games::by_name(name).map_err(Error::usage)?;
     let tree = game.tree(MOST_NODES).map_err(Error::failed)?;
-    Ok(Game::Extensive(ExtensiveGame { tree, source: Value::from(game.name()) }))
+    Ok(Game::Extensive(Box::new(ExtensiveGame { tree, source: Value::from(game.name()) })))
 }
 
 /// The text of standard input or a file; none for a built-in name.
@@ -65,7 +65,7 @@ fn parse(name: &str, text: &str) -> Result<Game> {
     match text.split_whitespace().next() {
         Some("EFG") => {
             let tree = efg::read(text).map_err(fault)?;
-            Ok(Game::Extensive(ExtensiveGame { tree, source: json!({ "efg": text }) }))
+            Ok(Game::Extensive(Box::new(ExtensiveGame { tree, source: json!({ "efg": text }) })))
         }
         Some("NFG") => nfg::read(text).map(Game::Normal).map_err(fault),
         Some(word) if word.starts_with('{') => matrices(name, text).map(Game::Normal),

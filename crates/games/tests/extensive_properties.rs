@@ -14,13 +14,16 @@ use coact_games::{Rational, efg};
 use num_traits::Zero;
 use proptest::prelude::*;
 
+/// Player, own past, number of actions and number of an information set.
+type Known = (usize, Vec<(u32, usize)>, usize, u32);
+
 /// A random tree with perfect recall: information sets are joined where a player's own past is the same, number of
 /// actions included. Zero-sum, with payoffs on the way, times `scale`.
 struct Random {
     rng: Stream,
     tree: TreeBuilder,
     /// Player, own past, and number of actions of each information set.
-    known: Vec<(usize, Vec<(u32, usize)>, usize, u32)>,
+    known: Vec<Known>,
     scale: Rational,
     n_players: usize,
 }
