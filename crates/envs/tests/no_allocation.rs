@@ -21,6 +21,8 @@ fn main() {
     // With more threads the queue of the thread pool grows by a block of 1.5 KiB every 63 parallel steps; steps
     // themselves allocate nothing.
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
+    // Its thread allocates while it starts.
+    rayon::broadcast(|_| ());
     alone::run("steps_allocate_nothing", steps_allocate_nothing);
 }
 
