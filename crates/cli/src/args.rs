@@ -37,6 +37,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Check recorded traces and results of other commands by independent code
     Verify(VerifyArgs),
+    /// Record a trace of an environment with random actions, to be verified elsewhere or later
+    Record(RecordArgs),
     /// Find equilibria of a game, with a certificate
     Solve(SolveArgs),
     /// Rank strategies against each other: alpha-rank, Elo, Nash averaging, tournaments
@@ -300,6 +302,29 @@ pub struct VerifyArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Print one JSON object a file
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact record`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coact record lbf/Foraging-8x8-2p-2f-coop-v3 --episodes 5 --out trace.json")]
+pub struct RecordArgs {
+    /// Environment: cartpole, a particle scenario, lbf/... or rware/...
+    pub env: String,
+    /// Options of the environment, as name=value; may be repeated
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
+    pub set: Vec<String>,
+    /// Episodes to record
+    #[arg(long, default_value_t = 10)]
+    pub episodes: u32,
+    /// Seed of first moments and actions
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// File to write [default: ENV.json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

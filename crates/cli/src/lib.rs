@@ -25,6 +25,7 @@ pub mod plot;
 pub mod presets;
 pub mod progress;
 pub mod rank;
+pub mod record_command;
 pub mod report;
 pub mod report_command;
 pub mod run_folder;

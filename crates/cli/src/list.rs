@@ -26,6 +26,9 @@ pub fn list(args: &ListArgs) -> Result<()> {
                 object.insert(name.into(), make());
             }
         }
+        if wants("envs") {
+            object.insert("env_families".into(), families_json());
+        }
         say(Value::Object(object));
         return Ok(());
     }
@@ -36,6 +39,8 @@ pub fn list(args: &ListArgs) -> Result<()> {
     if wants("envs") {
         say("Environments (coact train --env NAME --set env_options.OPTION=VALUE):");
         coact_envs::ALL.iter().for_each(list_env);
+        say("Families of environments, of which any member can be named:");
+        coact_envs::FAMILIES.iter().for_each(|f| say(format!("  {}\n  {:<22} {}", f.pattern, "", f.summary)));
     }
     if wants("algorithms") {
         say("Algorithms (coact train --algorithm NAME):");
@@ -94,6 +99,18 @@ fn envs_json() -> Value {
         })
     };
     coact_envs::ALL.iter().map(env).collect()
+}
+
+fn families_json() -> Value {
+    let family = |f: &coact_envs::Family| {
+        let options: Vec<Value> = f
+            .options
+            .iter()
+            .map(|o| json!({"name": o.name, "default": o.default, "explain": o.explain}))
+            .collect();
+        json!({"pattern": f.pattern, "summary": f.summary, "origin": f.origin, "options": options})
+    };
+    coact_envs::FAMILIES.iter().map(family).collect()
 }
 
 fn algorithms_json() -> Value {

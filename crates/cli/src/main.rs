@@ -6,7 +6,7 @@ use clap::Parser;
 use coact::args::{Cli, Command};
 use coact::{
     allocate_command, console, evaluate_command, list, negotiate_command, plan_command, play, rank,
-    report_command, solve, train, verify,
+    record_command, report_command, solve, train, verify,
 };
 
 fn main() -> ExitCode {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Allocate(args) => allocate_command::allocate(args),
         Command::Plan(args) => plan_command::plan(args),
         Command::Verify(args) => verify::verify(args),
+        Command::Record(args) => record_command::record(args),
         Command::Solve(args) => solve::solve(args),
         Command::Rank(args) => rank::rank(args),
         Command::Report(args) => report_command::report(args),
