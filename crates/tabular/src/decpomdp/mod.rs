@@ -1,7 +1,7 @@
 //! Decentralized partially observable Markov decision processes: a team with one reward, each agent with its own
 //! actions and observations, nobody sees the state.
 //!
-//! * [`parse`] and [`write`]: the MADP `.dpomdp` text format.
+//! * [`parse`] and [`write()`]: the MADP `.dpomdp` text format.
 //! * [`solve`]: exhaustive search and alternating best responses (JESP) for a finite horizon.
 //! * [`bounds`]: what the team could get at most if it saw more.
 //! * [`certificate`]: the value of a joint policy and what an agent gains by another one, by code of its own.
