@@ -89,7 +89,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
         super::MAX_CYCLES,
         super::CONTINUOUS,
     ],
-    random_return: 0.0,
+    random_return: -37.9,
     best_known: None,
     batch: |options, n| rules::copies(WorldComm::new(&parse("simple_world_comm", options)?)?, n),
     single: |options| Ok(Box::new(OneCopy::new(WorldComm::new(&parse("simple_world_comm", options)?)?))),
