@@ -7,6 +7,7 @@ use coact_allocation::input::{Changes, Problem, read_problem};
 use coact_allocation::methods::{Allocation, Answer, Options, default_method, find, solve};
 use coact_allocation::result::to_json;
 use coact_messaging::Outage;
+use coact_runner::write_atomic;
 use serde_json::{Value, json};
 
 use crate::allocation_picture::picture;
@@ -111,18 +112,15 @@ fn check_picture_name(path: &Path) -> Result<()> {
 }
 
 fn write_files(args: &AllocateArgs, problem: &Problem, answer: &Answer, result: &Value) -> Result<()> {
-    let write = |path: &Path, text: &str| {
-        std::fs::write(path, text).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))
-    };
     if let Some(path) = &args.plot {
         let as_page = path.extension().is_some_and(|e| e == "html");
-        write(path, &picture(problem, answer, result, as_page)?)?;
+        write_atomic(path, picture(problem, answer, result, as_page)?.as_bytes())?;
     }
     if let Some(path) = &args.out {
-        write(path, &format!("{result:#}\n"))?;
+        write_atomic(path, format!("{result:#}\n").as_bytes())?;
     }
     if let Some(path) = &args.log {
-        write(path, &answer.log)?;
+        write_atomic(path, answer.log.as_bytes())?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use coact_runner::write_atomic;
+
 use crate::plot::{Chart, svg};
 use crate::{Error, Result};
 
@@ -36,6 +38,5 @@ pub fn write(path: &Path, chart: &Chart) -> Result<()> {
             path.display()
         )));
     }
-    std::fs::write(path, document(chart))
-        .map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))
+    Ok(write_atomic(path, document(chart).as_bytes())?)
 }

@@ -9,6 +9,7 @@ use coact_negotiation::bargaining::{
 use coact_negotiation::check::result_file;
 use coact_negotiation::dcop::{self, Method, Options, Problem, Progress, Status};
 use coact_negotiation::mechanisms::Mechanism;
+use coact_runner::write_atomic;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -45,19 +46,16 @@ pub fn negotiate(args: &NegotiateArgs) -> Result<()> {
         Input::Mechanism { mechanism, text } => run_mechanism(args, mechanism, text),
         Input::Agreement { agreement, text } => agree(args, agreement, text),
     }?;
-    let write = |path: &std::path::Path, text: &str| {
-        std::fs::write(path, text).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))
-    };
     match (&args.plot, &found.picture) {
-        (Some(path), Some(picture)) => write(path, picture)?,
+        (Some(path), Some(picture)) => write_atomic(path, picture.as_bytes())?,
         (Some(_), None) => return Err(Error::usage("--plot has nothing to draw here; leave it out")),
         (None, _) => {}
     }
     if let Some(path) = &args.log {
-        write(path, &found.log)?;
+        write_atomic(path, found.log.as_bytes())?;
     }
     if let Some(path) = &args.out {
-        write(path, &format!("{}\n", found.result))?;
+        write_atomic(path, format!("{}\n", found.result).as_bytes())?;
     }
     if !args.quiet {
         found.lines.iter().for_each(say);

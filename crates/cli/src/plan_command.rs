@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use coact_games::markov::MarkovGame;
 use coact_games::markov::shapley::{self, Form};
+use coact_runner::write_atomic;
 use coact_tabular::decpomdp::{AgentPolicy, DecPomdp, bounds, solve};
 use coact_tabular::joint::coordination;
 use coact_tabular::model::Model;
@@ -60,8 +61,7 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
         chart_file::write(path, &answer.chart)?;
     }
     if let Some(path) = &args.out {
-        std::fs::write(path, format!("{}\n", answer.json))
-            .map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?;
+        write_atomic(path, format!("{}\n", answer.json).as_bytes())?;
     }
     if args.json {
         say(&answer.json);

@@ -6,6 +6,7 @@ use coact_games::equilibrium::expected_vertices;
 use coact_games::extensive::normal_form;
 use coact_games::solve::{Claim, METHODS, Method, MethodEntry, Options, Solution, solve as run, suitable};
 use coact_games::{NormalForm, Rational, Scalar, nfg};
+use coact_runner::write_atomic;
 use serde_json::{Value, json};
 
 use crate::args::SolveArgs;
@@ -70,8 +71,7 @@ fn solve_normal(game: &NormalForm<Rational>, args: &SolveArgs) -> Result<()> {
     }
     let result = object(game, entry, &solution, args.exact, exactly, wall_s);
     if let Some(path) = &args.out {
-        std::fs::write(path, format!("{result}\n"))
-            .map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?;
+        write_atomic(path, format!("{result}\n").as_bytes())?;
     }
     match args.json {
         true => say(result),

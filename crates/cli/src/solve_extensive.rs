@@ -8,6 +8,7 @@ use coact_games::extensive::games::by_name;
 use coact_games::extensive::methods::{self, ITERATIVE, MethodEntry, Settings};
 use coact_games::extensive::{Profile, SequenceForm, Tree, assess_plans, backward_induction, solve_program};
 use coact_games::{Rational, Scalar, efg};
+use coact_runner::write_atomic;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -77,9 +78,7 @@ pub(crate) fn solve(args: &SolveArgs, game: &ExtensiveGame) -> Result<()> {
     let exact = args.exact || method == "backward-induction";
     let result = result(game, &method, exact, &answer, wall_s);
     if let Some(path) = &args.out {
-        let text = format!("{result}\n");
-        std::fs::write(path, text)
-            .map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?;
+        write_atomic(path, format!("{result}\n").as_bytes())?;
     }
     if args.json {
         say(result);
