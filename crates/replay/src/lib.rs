@@ -10,6 +10,9 @@
 //! - the **sampler** draws uniformly or by priority. Priorities are integers, so their sums are exact, never
 //!   drift, and do not depend on the order of updates.
 //!
+//! Beside it stand [`RolloutRecorder`], which keeps the steps since the last update for learners on policy, and
+//! [`SequenceReplay`], which draws consecutive steps for recurrent learners. Both hand out a [`Rollout`].
+//!
 //! Not here: learning rules, environments, schedules (`beta` is an argument), threads and files.
 //!
 //! ```
@@ -56,6 +59,8 @@ mod power;
 mod priority;
 mod replay;
 mod ring;
+mod rollout;
+mod sequences;
 mod state;
 
 pub use batch::{Batch, GroupColumns};
@@ -63,3 +68,5 @@ pub use config::{Prioritized, ReplayConfig, WeightNorm};
 pub use error::{Error, Result};
 pub use priority::{LEAF_SCALE_BITS, PrioritySums, importance_weights, leaf_of};
 pub use replay::Replay;
+pub use rollout::{GroupRollout, Rollout, RolloutRecorder};
+pub use sequences::{SequenceConfig, SequenceReplay, SequenceStart};
