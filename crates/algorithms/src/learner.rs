@@ -5,7 +5,7 @@ use coact_core::settings::Key;
 use coact_core::{ActionBatch, EnvSpec, StepBatch};
 use coact_kernels::Backend;
 use coact_nets::NamedTensor;
-use coact_replay::Batch;
+use coact_replay::{Batch, Rollout};
 
 use crate::Result;
 
@@ -29,21 +29,46 @@ pub enum ActMode {
     Greedy,
 }
 
-/// What one gradient step did.
+/// What an update did; means over its gradient steps where it takes several.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct UpdateStats {
     /// Mean loss.
     pub loss: f32,
-    /// Mean value of the actions taken.
-    pub q_mean: f32,
-    /// Mean absolute temporal-difference error.
-    pub td_abs_mean: f32,
     /// Largest gradient norm before clipping.
     pub grad_norm: f32,
     /// Learning rate used.
     pub learning_rate: f64,
     /// Whether target networks were copied from the online ones in this step.
     pub target_synced: bool,
+    /// What else the family measures.
+    pub named: Named,
+}
+
+/// Up to eight numbers with names, without memory of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Named([Option<(&'static str, f32)>; 8]);
+
+impl Named {
+    /// These numbers.
+    ///
+    /// # Panics
+    /// If there are more than eight.
+    pub fn new<const N: usize>(numbers: [(&'static str, f32); N]) -> Self {
+        assert!(N <= 8, "{N} numbers where 8 fit");
+        let mut own = [None; 8];
+        own.iter_mut().zip(numbers).for_each(|(slot, number)| *slot = Some(number));
+        Self(own)
+    }
+
+    /// The numbers in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f32)> + '_ {
+        self.0.iter().flatten().copied()
+    }
+
+    /// The number called `name`.
+    pub fn get(&self, name: &str) -> Option<f32> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
 }
 
 /// The greedy policy of one agent, as tensors with PyTorch names.
@@ -57,19 +82,15 @@ pub struct AgentPolicy {
     pub architecture: Vec<(&'static str, String)>,
 }
 
-/// A learner of the off-policy kind: acts on steps, learns from batches of transitions.
+/// What every learner can do: act on steps, show and take parameters, save itself. How it learns is one of
+/// [`TransitionLearner`] and [`SequenceLearner`].
 pub trait Learner: Send {
-    /// Chooses actions for all environments and agents.
+    /// Chooses actions for all environments and agents. A recurrent learner keeps one state for exploring and one for
+    /// greedy play, and begins anew where `is_first`.
     ///
     /// # Errors
     /// A row without a legal action.
     fn act(&mut self, step: &StepBatch, mode: ActMode, actions: &mut ActionBatch) -> Result<()>;
-
-    /// One gradient step on `batch`; writes how surprising each transition was to `priority` (`[B]`).
-    ///
-    /// # Errors
-    /// A loss or gradient that is not finite; parameters are then as before.
-    fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats>;
 
     /// All online parameters, flat.
     fn params(&self) -> &[f32];
@@ -85,6 +106,11 @@ pub trait Learner: Send {
     /// # Errors
     /// A kernel that refuses.
     fn action_values(&mut self, step: &StepBatch, group: usize) -> Result<Vec<f32>>;
+
+    /// Recurrent state of exploring `[E, M]` as the next [`Learner::act`] will find it; empty without memory.
+    fn memory(&self) -> &[f32] {
+        &[]
+    }
 
     /// Numbers to log that belong to the time of `clock`, for example epsilon.
     fn gauges(&self, clock: Clock) -> Vec<(&'static str, f64)>;
@@ -102,6 +128,55 @@ pub trait Learner: Send {
     fn load(&mut self, from: &mut Reader<'_>) -> Result<()>;
 }
 
+/// Learns from single transitions out of replay.
+pub trait TransitionLearner: Learner {
+    /// One gradient step on `batch`; writes how surprising each transition was to `priority` (`[B]`).
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite; parameters are then as before.
+    fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats>;
+}
+
+/// Learns from consecutive steps: those since its last update (on policy), or sequences out of replay.
+pub trait SequenceLearner: Learner {
+    /// Learns from `rollout`, in one gradient step or several.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite.
+    fn learn(&mut self, rollout: &Rollout) -> Result<UpdateStats>;
+}
+
+/// What a learner learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feed {
+    /// Batches of transitions out of replay.
+    Transitions,
+    /// Batches of sequences out of replay.
+    Sequences,
+    /// Every step once, in rollouts.
+    OnPolicy,
+}
+
+/// A learner with the way it is fed.
+pub enum AnyLearner {
+    /// Fed with batches of transitions.
+    Transitions(Box<dyn TransitionLearner>),
+    /// Fed with batches of sequences.
+    Sequences(Box<dyn SequenceLearner>),
+    /// Fed with rollouts of its own steps.
+    OnPolicy(Box<dyn SequenceLearner>),
+}
+
+impl AnyLearner {
+    /// What it can do whatever it is fed with.
+    pub fn into_learner(self) -> Box<dyn Learner> {
+        match self {
+            Self::Transitions(learner) => learner,
+            Self::Sequences(learner) | Self::OnPolicy(learner) => learner,
+        }
+    }
+}
+
 /// What a learner is built from.
 pub struct BuildContext<'a> {
     /// What the (wrapped) environment promises.
@@ -112,8 +187,12 @@ pub struct BuildContext<'a> {
     pub seed: u64,
     /// Environment steps that the run will take, for schedules given as fractions.
     pub total_env_steps: u64,
-    /// Gradient steps that the run will take at most, for learning-rate schedules.
+    /// Gradient steps that a run with replay will take at most, for learning-rate schedules.
     pub total_grad_steps: u64,
+    /// Steps of each copy in a rollout, for learners on policy.
+    pub rollout_steps: usize,
+    /// Discount factor per environment step; data brings it as discounts, some families need it beside.
+    pub gamma: f32,
     /// Where to compute.
     pub backend: Backend,
     /// The family's own settings, as a map from key to value; missing keys take their defaults.
@@ -130,6 +209,8 @@ pub struct AlgorithmEntry {
     pub source: &'static str,
     /// What it requires of an environment, in words.
     pub requires: &'static str,
+    /// What it learns from.
+    pub feed: Feed,
     /// Its settings, with defaults and explanations.
     pub keys: &'static [Key],
     /// Fills in defaults and checks ranges: settings in, all settings out.
@@ -137,5 +218,5 @@ pub struct AlgorithmEntry {
     /// Checks the environment before anything is allocated.
     pub check: fn(&EnvSpec) -> Result<()>,
     /// Builds it.
-    pub build: fn(BuildContext<'_>) -> Result<Box<dyn Learner>>,
+    pub build: fn(BuildContext<'_>) -> Result<AnyLearner>,
 }

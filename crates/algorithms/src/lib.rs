@@ -1,7 +1,8 @@
 //! Multi-agent learning algorithms: one file a family, an option for what differs.
 //!
-//! A [`Learner`] maps batched steps to actions and batches of transitions to better parameters. It returns
-//! numbers and never prints; it has no clock, no files, no replay and knows no environment.
+//! A [`Learner`] maps batched steps to actions, and batches of transitions ([`TransitionLearner`]) or consecutive steps
+//! ([`SequenceLearner`]) to better parameters. It returns numbers and never prints; it has no clock, no files, no
+//! replay and knows no environment.
 
 pub mod error;
 pub mod learner;
@@ -9,7 +10,10 @@ pub mod noise;
 pub mod value;
 
 pub use error::{Error, Result};
-pub use learner::{ActMode, AgentPolicy, AlgorithmEntry, BuildContext, Clock, Learner, UpdateStats};
+pub use learner::{
+    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, Named,
+    SequenceLearner, TransitionLearner, UpdateStats,
+};
 
 /// Every algorithm, in the order in which it is listed to users.
 pub static ALL: &[AlgorithmEntry] = &[value::IQL, value::VDN];

@@ -33,7 +33,10 @@ use coact_kernels::{
 use coact_nets::{Optimizer, QNetworks, Schedule, Sharing};
 use coact_replay::Batch;
 
-use crate::learner::{ActMode, AgentPolicy, AlgorithmEntry, BuildContext, Clock, Learner, UpdateStats};
+use crate::learner::{
+    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, Named,
+    TransitionLearner, UpdateStats,
+};
 use crate::noise::{Noise, NoiseKind};
 use crate::{Error, Result};
 
@@ -47,6 +50,7 @@ pub const IQL: AlgorithmEntry = AlgorithmEntry {
     summary: "independent double DQN: every agent learns its own action values from its own reward",
     source: "Tan 1993; Mnih et al. 2015; van Hasselt et al. 2016",
     requires: "discrete actions",
+    feed: Feed::Transitions,
     keys: ValueSettings::KEYS,
     resolve: |settings| resolve("iql", settings),
     check: |spec| check("iql", Mixer::Independent, spec),
@@ -59,6 +63,7 @@ pub const VDN: AlgorithmEntry = AlgorithmEntry {
     summary: "value decomposition: the team's value is the sum of the agents' values",
     source: "Sunehag et al. 2018",
     requires: "discrete actions, a common reward (`common_reward = \"sum\"` makes one)",
+    feed: Feed::Transitions,
     keys: ValueSettings::KEYS,
     resolve: |settings| resolve("vdn", settings),
     check: |spec| check("vdn", Mixer::Sum, spec),
@@ -137,10 +142,10 @@ fn resolve(algorithm: &'static str, settings: &serde_json::Value) -> Result<serd
     serde_json::to_value(settings).map_err(|e| Error::Settings { algorithm, reason: e.to_string() })
 }
 
-fn build(algorithm: &'static str, mixer: Mixer, context: BuildContext<'_>) -> Result<Box<dyn Learner>> {
+fn build(algorithm: &'static str, mixer: Mixer, context: BuildContext<'_>) -> Result<AnyLearner> {
     check(algorithm, mixer, context.spec)?;
     let settings = parse(algorithm, context.settings)?;
-    Ok(Box::new(ValueLearner::new(mixer, settings, context)?))
+    Ok(AnyLearner::Transitions(Box::new(ValueLearner::new(mixer, settings, context)?)))
 }
 
 impl ValueLearner {
@@ -355,31 +360,6 @@ impl Learner for ValueLearner {
         Ok(())
     }
 
-    fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats> {
-        let stats = match self.groups.len() {
-            1 => self.run_update::<1>(batch, priority)?,
-            2 => self.run_update::<2>(batch, priority)?,
-            3 => self.run_update::<3>(batch, priority)?,
-            _ => self.run_update::<MAX_GROUPS>(batch, priority)?,
-        };
-        if !stats.loss.is_finite() {
-            let grad_steps = self.optimizer.grad_steps;
-            return Err(Error::NonFinite { what: "loss", value: stats.loss, grad_steps });
-        }
-        let learning_rate = self.learning_rate.value(self.optimizer.grad_steps);
-        let grad_norm =
-            self.optimizer.step(&mut self.backend, learning_rate, &mut self.params, &mut self.grads)?;
-        let target_synced = self.sync_target();
-        Ok(UpdateStats {
-            loss: stats.loss,
-            q_mean: stats.q_mean,
-            td_abs_mean: stats.td_abs_mean,
-            grad_norm,
-            learning_rate,
-            target_synced,
-        })
-    }
-
     fn params(&self) -> &[f32] {
         &self.params
     }
@@ -468,5 +448,31 @@ impl Learner for ValueLearner {
             group.noise.load(from)?;
         }
         Ok(())
+    }
+}
+
+impl TransitionLearner for ValueLearner {
+    fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats> {
+        let stats = match self.groups.len() {
+            1 => self.run_update::<1>(batch, priority)?,
+            2 => self.run_update::<2>(batch, priority)?,
+            3 => self.run_update::<3>(batch, priority)?,
+            _ => self.run_update::<MAX_GROUPS>(batch, priority)?,
+        };
+        if !stats.loss.is_finite() {
+            let grad_steps = self.optimizer.grad_steps;
+            return Err(Error::NonFinite { what: "loss", value: stats.loss, grad_steps });
+        }
+        let learning_rate = self.learning_rate.value(self.optimizer.grad_steps);
+        let grad_norm =
+            self.optimizer.step(&mut self.backend, learning_rate, &mut self.params, &mut self.grads)?;
+        let target_synced = self.sync_target();
+        Ok(UpdateStats {
+            loss: stats.loss,
+            grad_norm,
+            learning_rate,
+            target_synced,
+            named: Named::new([("q_mean", stats.q_mean), ("td_abs", stats.td_abs_mean)]),
+        })
     }
 }

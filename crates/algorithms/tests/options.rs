@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coact_algorithms::{ActMode, BuildContext, Clock, Learner, UpdateStats};
+use coact_algorithms::{ActMode, AnyLearner, BuildContext, Clock, Learner, TransitionLearner, UpdateStats};
 use coact_core::{
     ActionBatch, ActionSpace, EnvSpec, GroupSpec, ObsField, Purpose, RewardKind, StepBatch, Stream,
 };
@@ -33,7 +33,7 @@ fn spec() -> EnvSpec {
     }
 }
 
-fn build(algorithm: &str, settings: Value) -> coact_algorithms::Result<Box<dyn Learner>> {
+fn build(algorithm: &str, settings: Value) -> coact_algorithms::Result<AnyLearner> {
     let entry = coact_algorithms::find(algorithm)?;
     let mut all = json!({"hidden": [6]});
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -43,13 +43,18 @@ fn build(algorithm: &str, settings: Value) -> coact_algorithms::Result<Box<dyn L
         seed: 3,
         total_env_steps: TOTAL_ENV_STEPS,
         total_grad_steps: TOTAL_GRAD_STEPS,
+        rollout_steps: 8,
+        gamma: 0.99,
         backend: Backend::cpu(CpuOptions::default()).unwrap(),
         settings: &all,
     })
 }
 
-fn learner(algorithm: &str, settings: Value) -> Box<dyn Learner> {
-    build(algorithm, settings).unwrap()
+fn learner(algorithm: &str, settings: Value) -> Box<dyn TransitionLearner> {
+    match build(algorithm, settings).unwrap() {
+        AnyLearner::Transitions(learner) => learner,
+        _ => panic!("{algorithm} learns from transitions"),
+    }
 }
 
 /// A batch of random numbers with rewards of about `scale`.
@@ -71,7 +76,7 @@ fn batch(scale: f64) -> Batch {
     batch
 }
 
-fn update(learner: &mut dyn Learner, batch: &Batch) -> UpdateStats {
+fn update(learner: &mut dyn TransitionLearner, batch: &Batch) -> UpdateStats {
     learner.update(batch, &mut vec![0.0; batch.size]).unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coact_core::{BatchEnv, EnvSpec};
 use coact_kernels::{Backend, CpuOptions, Isa};
 use coact_runner::checkpoint::CheckpointStore;
-use coact_runner::{OffPolicy, write_atomic};
+use coact_runner::{Training, write_atomic};
 
 use crate::config::{Config, Layers};
 use crate::{Error, Result};
@@ -188,7 +188,7 @@ pub fn build_backend(config: &Config) -> Result<Backend> {
 ///
 /// # Errors
 /// An environment that the algorithm cannot learn in, settings out of range.
-pub fn build_learner(config: &Config, spec: &EnvSpec) -> Result<Box<dyn coact_algorithms::Learner>> {
+pub fn build_learner(config: &Config, spec: &EnvSpec) -> Result<coact_algorithms::AnyLearner> {
     let entry = coact_algorithms::find(&config.team.algorithm)?;
     (entry.check)(spec)?;
     let context = coact_algorithms::BuildContext {
@@ -197,6 +197,8 @@ pub fn build_learner(config: &Config, spec: &EnvSpec) -> Result<Box<dyn coact_al
         seed: config.team.seed,
         total_env_steps: config.run.env_steps,
         total_grad_steps: config.run.total_grad_steps(config.team.n_envs),
+        rollout_steps: config.run.rollout_steps,
+        gamma: config.run.gamma,
         backend: build_backend(config)?,
         settings: &config.algorithm,
     };
@@ -207,11 +209,11 @@ pub fn build_learner(config: &Config, spec: &EnvSpec) -> Result<Box<dyn coact_al
 ///
 /// # Errors
 /// As the parts.
-pub fn build_run(config: &Config) -> Result<OffPolicy> {
+pub fn build_run(config: &Config) -> Result<Training> {
     let env = build_env(config, config.team.n_envs)?;
     let eval_env = build_eval_env(config, config.run.eval_episodes.max(config.run.final_eval_episodes))?;
     let learner = build_learner(config, env.spec())?;
-    Ok(OffPolicy::new(config.run.clone(), config.team.seed, env, eval_env, learner)?)
+    Ok(Training::new(config.run.clone(), config.team.seed, env, eval_env, learner)?)
 }
 
 /// A trained team, ready to act: the learner with the parameters that the run hands over, and an environment
@@ -237,7 +239,7 @@ pub fn load_team(folder: &RunFolder, n_envs: usize, threads: usize) -> Result<Te
     let mut config = folder.config()?;
     config.team.threads = threads;
     let mut env = build_env(&config, n_envs)?;
-    let mut learner = build_learner(&config, env.spec())?;
+    let mut learner = build_learner(&config, env.spec())?.into_learner();
     let store = CheckpointStore::open_read_only(folder.checkpoints());
     let loaded = store.load_newest()?.ok_or_else(|| {
         Error::failed(format!("{} has no checkpoint yet; train it first", folder.dir.display()))

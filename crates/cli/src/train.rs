@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use coact_algorithms::Feed;
 use coact_core::rng::{Purpose, derive_seed};
-use coact_replay::Replay;
 use coact_runner::metrics::{MetricsWriter, Record, read_metrics, write_csv};
 use coact_runner::observer::{Observer, Progress};
-use coact_runner::off_policy::{EVAL_FINAL, StopReason, replay_config};
 use coact_runner::policy::{encode_agent, params_hash};
 use coact_runner::settings::Keep;
 use coact_runner::tensorboard::{EventWriter, newest_event_file};
-use coact_runner::{Evaluation, OffPolicy, Policy, evaluate, run_off_policy, write_atomic};
+use coact_runner::training::{EVAL_FINAL, StopReason};
+use coact_runner::{Evaluation, Policy, Training, evaluate, feed, write_atomic};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     let store = folder.store()?;
     let resumed_at = restore(&mut run, &folder, args)?;
     let mut console = Console::new(&folder, &config, resumed_at, args.quiet)?;
-    let reason = run_off_policy(&mut run, Some(&store), &mut console);
+    let reason = coact_runner::train(&mut run, Some(&store), &mut console);
     console.finish();
     let reason = reason?;
     if reason == StopReason::Interrupt {
@@ -138,22 +138,26 @@ fn start_rayon(threads: usize) {
 fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
     let env = build_eval_env(config, 1)?;
     let spec = env.spec();
-    let bytes =
-        Replay::memory_bytes(spec, &replay_config(&config.run.clone().checked()?, config.team.n_envs))
-            .map_err(Error::usage)?;
+    let algorithm = coact_algorithms::find(&config.team.algorithm)?;
+    let run = config.run.clone().checked()?;
+    let bytes = feed::memory_bytes(&run, spec, config.team.n_envs, algorithm.feed).map_err(Error::usage)?;
     // What cannot work is said before anything else is.
     build_learner(config, spec)?;
     if !quiet {
         let groups: Vec<String> =
             spec.groups.iter().map(|g| format!("{} x {}", g.n_agents, g.name)).collect();
         note(format!(
-            "{} in {} ({}), seed {}, {} env steps, replay {} transitions ({:.1} MiB)",
+            "{} in {} ({}), seed {}, {} env steps, {} ({:.1} MiB)",
             config.team.algorithm,
             spec.name,
             groups.join(", "),
             config.team.seed,
             config.run.env_steps,
-            config.run.buffer_size,
+            match algorithm.feed {
+                Feed::Transitions => format!("replay {} transitions", run.buffer_size),
+                Feed::Sequences => format!("replay {} steps", run.buffer_size),
+                Feed::OnPolicy => format!("rollouts of {} x {} steps", config.team.n_envs, run.rollout_steps),
+            },
             bytes as f64 / (1024.0 * 1024.0)
         ));
     }
@@ -161,7 +165,7 @@ fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
 }
 
 /// Loads the newest whole checkpoint of a resumed run; returns its environment steps.
-fn restore(run: &mut OffPolicy, folder: &RunFolder, args: &TrainArgs) -> Result<Option<u64>> {
+fn restore(run: &mut Training, folder: &RunFolder, args: &TrainArgs) -> Result<Option<u64>> {
     if args.resume.is_none() {
         return Ok(None);
     }
@@ -270,7 +274,7 @@ struct Finished {
 
 /// Final evaluation, agents' files, result, pictures and report.
 fn hand_over(
-    run: &mut OffPolicy,
+    run: &mut Training,
     folder: &RunFolder,
     config: &Config,
     reason: StopReason,

@@ -258,6 +258,11 @@ impl RolloutRecorder {
         Ok(())
     }
 
+    /// Steps recorded so far.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
     /// Whether all steps are there.
     pub fn is_full(&self) -> bool {
         self.filled == self.rollout.n_steps

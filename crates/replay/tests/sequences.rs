@@ -1,5 +1,7 @@
 //! Rollouts and sequences against the steps they were made of.
 
+#![allow(clippy::unwrap_used)]
+
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, Stream};
 use coact_core::{ActionBatch, ActionSpace, EnvSpec, GroupSpec, ObsField, RewardKind, StepBatch};
@@ -95,7 +97,7 @@ impl Clock {
 /// Whether environment `env` ended in the step at `time`, and whether it was truncated.
 fn end_at(env: usize, time: u64) -> Option<bool> {
     let length = 4 + env as u64;
-    ((time + 1) % length == 0).then(|| (time + 1) / length % 2 == 0)
+    (time + 1).is_multiple_of(length).then(|| ((time + 1) / length).is_multiple_of(2))
 }
 
 /// Checks column `b` of a rollout: steps of environment `env` from `time` on.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use coact_replay::SequenceStart;
+
 use crate::{Error, Result};
 
 /// Which parameters a finished run hands over.
@@ -18,7 +20,7 @@ pub enum Keep {
 const MAX_BUFFER: usize = 1 << 30;
 
 coact_core::settings! {
-    /// Settings of a run with replay.
+    /// Settings of a run: how long, how often, how the learner is fed.
     pub struct RunSettings {
         /// Environment steps to train, summed over all copies.
         env_steps: u64 = 200_000,
@@ -39,8 +41,19 @@ coact_core::settings! {
         /// Transitions that replay holds, summed over all copies.
         #[alias("replay_buffer_size", "replay_capacity")]
         buffer_size: usize = 100_000,
-        /// Transitions in a batch.
+        /// Transitions in a batch; sequences, for algorithms that learn from sequences.
         batch_size: usize = 64,
+        /// Steps of each copy between updates, for algorithms that learn on policy.
+        #[alias("num_steps")]
+        rollout_steps: usize = 128,
+        /// Steps of a sequence that are learned from, for algorithms that learn from sequences.
+        sequence_length: usize = 32,
+        /// Steps before each sequence that only warm recurrent state up.
+        burn_in: usize = 0,
+        /// Where sequences begin: at "any" step, or at the first of an "episode" (later episodes then do not count).
+        sequence_start: SequenceStart = SequenceStart::Any,
+        /// Store recurrent state and begin sequences with it; otherwise they begin with zeros.
+        store_memory: bool = false,
         /// Environment steps before the first gradient step.
         learning_starts: u64 = 1_000,
         /// Transitions that must be stored before the first gradient step.
@@ -97,6 +110,8 @@ impl RunSettings {
             ("batch_size", self.batch_size as u64),
             ("buffer_size", self.buffer_size as u64),
             ("n_step", self.n_step as u64),
+            ("rollout_steps", self.rollout_steps as u64),
+            ("sequence_length", self.sequence_length as u64),
             ("update_every", self.update_every),
             ("log_every", self.log_every),
             ("eval_episodes", self.eval_episodes as u64),

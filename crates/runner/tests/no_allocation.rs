@@ -13,7 +13,7 @@ mod support;
 
 use std::alloc::System;
 
-use coact_runner::OffPolicy;
+use coact_runner::Training;
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -60,7 +60,7 @@ fn setups() -> Vec<Setup> {
     setups
 }
 
-fn go(run: &mut OffPolicy, vector_steps: usize) {
+fn go(run: &mut Training, vector_steps: usize) {
     for _ in 0..vector_steps {
         run.collect().unwrap();
         run.update().unwrap();

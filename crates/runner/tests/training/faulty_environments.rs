@@ -7,7 +7,7 @@ use coact_core::{
     RewardKind, StepBatch, Stream,
 };
 use coact_envs::Vectorized;
-use coact_runner::OffPolicy;
+use coact_runner::Training;
 
 use crate::support::Setup;
 
@@ -161,21 +161,21 @@ impl BatchEnv for Unchecked {
     }
 }
 
-fn run_in(env: Box<dyn BatchEnv>) -> OffPolicy {
+fn run_in(env: Box<dyn BatchEnv>) -> Training {
     let mut setup = Setup::new("faulty", "iql");
     setup.n_envs = 2;
     let learner = setup.build_learner(env.spec()).unwrap();
     let eval_env = Box::new(Vectorized::new(1, || Ok(Faulty::new(Fault::None))).unwrap());
-    OffPolicy::new(setup.run, 0, env, eval_env, learner).unwrap()
+    Training::new(setup.run, 0, env, eval_env, learner).unwrap()
 }
 
 /// Collects until an error; returns it, and what was stored before and is stored then.
 fn failure(env: Box<dyn BatchEnv>) -> (String, usize, usize) {
     let mut run = run_in(env);
     for _ in 0..20 {
-        let before = run.replay_len();
+        let before = run.stored();
         if let Err(error) = run.collect() {
-            return (error.to_string(), before, run.replay_len());
+            return (error.to_string(), before, run.stored());
         }
     }
     panic!("nobody noticed");

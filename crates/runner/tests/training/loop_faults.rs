@@ -3,13 +3,13 @@
 //! Most tests use a learner whose values are written by hand: no hidden layer and observations of 0, so that the
 //! action values are the biases.
 
-use coact_algorithms::{ActMode, Clock, Learner, UpdateStats};
+use coact_algorithms::{ActMode, AnyLearner, Clock, Learner, TransitionLearner, UpdateStats};
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::Purpose;
 use coact_core::{ActionBatch, ActionSpace, EnvSpec, GroupSpec, ObsField, RewardKind, StepBatch, Stream};
 use coact_replay::{Batch, Replay, ReplayConfig};
 use coact_runner::observer::Silent;
-use coact_runner::run_off_policy;
+use coact_runner::train;
 use serde_json::{Value, json};
 
 use crate::support::{Setup, merge, values_at};
@@ -36,7 +36,7 @@ fn two_agents() -> EnvSpec {
     }
 }
 
-fn learner(algorithm: &'static str, settings: Value) -> Box<dyn Learner> {
+fn learner(algorithm: &'static str, settings: Value) -> Box<dyn TransitionLearner> {
     let mut all = json!({
         "hidden": [], "sharing": "separate", "optimizer": "sgd", "loss": "squared",
         "gradient_clipping_global_norm": null,
@@ -44,7 +44,10 @@ fn learner(algorithm: &'static str, settings: Value) -> Box<dyn Learner> {
     merge(&mut all, settings);
     let mut setup = Setup::new("climbing", algorithm);
     setup.learner = all;
-    setup.build_learner(&two_agents()).unwrap()
+    match setup.build_learner(&two_agents()).unwrap() {
+        AnyLearner::Transitions(learner) => learner,
+        _ => panic!("{algorithm} learns from transitions"),
+    }
 }
 
 /// Weights of 0 and `values` as biases.
@@ -54,7 +57,11 @@ fn params(values: [[f32; N_ACTIONS]; 2]) -> Vec<f32> {
 
 /// A learner whose online values are `online` and whose target network's are `target`; its steps are too small to
 /// change them.
-fn fixed(algorithm: &'static str, online: [[f32; 3]; 2], target: [[f32; 3]; 2]) -> Box<dyn Learner> {
+fn fixed(
+    algorithm: &'static str,
+    online: [[f32; 3]; 2],
+    target: [[f32; 3]; 2],
+) -> Box<dyn TransitionLearner> {
     let mut learner = learner(algorithm, json!({"learning_rate": 1e-30, "tau": 1.0}));
     learner.set_params(&params(target));
     learner.update(&one_transition(), &mut [0.0]).unwrap();
@@ -75,15 +82,15 @@ fn one_transition() -> Batch {
     batch
 }
 
-fn td_abs(learner: &mut dyn Learner, batch: &Batch) -> f32 {
+fn td_abs(learner: &mut dyn TransitionLearner, batch: &Batch) -> f32 {
     let mut priority = [f32::NAN];
     let stats: UpdateStats = learner.update(batch, &mut priority).unwrap();
-    assert_eq!(stats.td_abs_mean, priority[0]);
+    assert_eq!(stats.named.get("td_abs"), Some(priority[0]));
     priority[0]
 }
 
 /// |td| of each agent alone.
-fn td_abs_each(learner: &mut dyn Learner, batch: &Batch) -> [f32; 2] {
+fn td_abs_each(learner: &mut dyn TransitionLearner, batch: &Batch) -> [f32; 2] {
     [0, 1].map(|agent| {
         let mut alone = batch.clone();
         alone.groups[0].valid[1 - agent] = false;
@@ -293,7 +300,7 @@ fn training_before_a_batch_is_stored() {
         setup.run.learning_starts = 0;
         setup.run.batch_size = 32;
         let mut run = setup.build();
-        run_off_policy(&mut run, None, &mut Silent).unwrap();
+        train(&mut run, None, &mut Silent).unwrap();
         run.learner().grad_steps()
     };
     assert_eq!([31, 32, 33].map(grad_steps_after), [0, 1, 2]);

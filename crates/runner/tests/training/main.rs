@@ -5,6 +5,7 @@
 
 mod combinations;
 mod faulty_environments;
+mod feeds;
 mod loop_faults;
 mod matrix_games;
 mod probes;

@@ -7,7 +7,7 @@ use coact_runner::checkpoint::{CheckpointStore, Loaded};
 use coact_runner::metrics::Record;
 use coact_runner::observer::Observer;
 use coact_runner::policy::params_hash;
-use coact_runner::{OffPolicy, run_off_policy};
+use coact_runner::{Training, train};
 use serde_json::json;
 
 use crate::support::{Diary, Setup, instruction_sets};
@@ -39,7 +39,7 @@ fn busy(algorithm: &'static str) -> Setup {
 }
 
 /// Every part of a checkpoint, without the clock on the wall.
-fn everything(run: &OffPolicy) -> Vec<(&'static str, Vec<u8>)> {
+fn everything(run: &Training) -> Vec<(&'static str, Vec<u8>)> {
     run.parts().unwrap().into_iter().map(|(name, bytes)| (name, without_wall_clock(name, bytes))).collect()
 }
 
@@ -134,7 +134,7 @@ fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_steps: 
     }
     let folder = tempfile::tempdir().unwrap();
     let store = CheckpointStore::open(folder.path()).unwrap();
-    let cut = run_off_policy(&mut run, Some(&store), &mut CutAfter { env_steps, diary });
+    let cut = train(&mut run, Some(&store), &mut CutAfter { env_steps, diary });
     assert_eq!(cut.unwrap_err().to_string(), "cut");
     store.load(env_steps).unwrap()
 }
@@ -154,7 +154,7 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
         }
         let mut run = setup.build();
         run.restore(&loaded.unwrap()).unwrap();
-        run_off_policy(&mut run, None, &mut diary).unwrap();
+        train(&mut run, None, &mut diary).unwrap();
         for ((name, found), (_, expected)) in everything(&run).iter().zip(&expected) {
             assert!(found == expected, "{algorithm}: {name} differs after interruptions");
         }
@@ -173,7 +173,7 @@ fn a_checkpoint_of_another_seed_is_refused() {
 }
 
 /// A checkpoint in memory.
-fn checkpoint_of(run: &OffPolicy) -> Loaded {
+fn checkpoint_of(run: &Training) -> Loaded {
     let parts = run.parts().unwrap().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
     Loaded { env_steps: run.clock().env_steps, parts, skipped: Vec::new() }
 }
@@ -209,7 +209,7 @@ fn a_finished_run_does_not_go_on_when_resumed() {
         let mut again = setup.build();
         again.restore(&loaded).unwrap();
         let mut diary = Diary::default();
-        assert_eq!(run_off_policy(&mut again, None, &mut diary).unwrap(), reason);
+        assert_eq!(train(&mut again, None, &mut diary).unwrap(), reason);
         assert!(diary.records.is_empty(), "{reason:?}: {:?}", diary.records);
         assert!(everything(&again) == everything(&run), "{reason:?}: the run went on");
     }

@@ -3,10 +3,10 @@
 use coact_algorithms::Learner;
 use coact_runner::checkpoint::CheckpointStore;
 use coact_runner::observer::Silent;
-use coact_runner::off_policy::StopReason;
 use coact_runner::policy::params_hash;
 use coact_runner::settings::Keep;
-use coact_runner::{RunSettings, run_off_policy};
+use coact_runner::training::StopReason;
+use coact_runner::{RunSettings, train};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, merge};
@@ -42,8 +42,9 @@ fn changes() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
-/// Keys that do not change what is learned; each has a test of its own below or in the tests of the binary.
-const OTHERS: [&str; 10] = [
+/// Keys that do not change what is learned; each has a test of its own below, in `feeds` or in the tests of
+/// the binary.
+const OTHERS: [&str; 15] = [
     "max_seconds",
     "stop_return",
     "stop_agent_return",
@@ -54,6 +55,11 @@ const OTHERS: [&str; 10] = [
     "log_every",
     "checkpoint_every_s",
     "checkpoint_every",
+    "rollout_steps",
+    "sequence_length",
+    "burn_in",
+    "sequence_start",
+    "store_memory",
 ];
 
 fn base() -> Setup {
@@ -206,7 +212,7 @@ fn checkpoints_come_when_due_and_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = CheckpointStore::open(folder.path()).unwrap().keep_last(1_000);
         let mut run = with(&Setup::new("climbing", "iql"), settings).build();
-        run_off_policy(&mut run, Some(&store), &mut Silent).unwrap();
+        train(&mut run, Some(&store), &mut Silent).unwrap();
         store.steps().unwrap()
     };
     assert_eq!(steps(json!({})), [120]);

@@ -1,13 +1,13 @@
 //! Small runs for tests: an environment, a learner and settings in one place.
 
-use coact_algorithms::{BuildContext, Learner};
+use coact_algorithms::{AnyLearner, BuildContext};
 use coact_core::{BatchEnv, EnvSpec, StepBatch};
 use coact_envs::wrappers::{CommonReward, WrapperConfig, wrap};
 use coact_kernels::{Backend, CpuOptions, Isa};
 use coact_runner::metrics::Record;
 use coact_runner::observer::{Observer, Silent};
 use coact_runner::policy::params_hash;
-use coact_runner::{OffPolicy, RunSettings, StopReason, run_off_policy};
+use coact_runner::{RunSettings, StopReason, Training, train};
 use serde_json::{Value, json};
 
 /// A run to be: change what a test is about, then [`Setup::build`].
@@ -63,7 +63,7 @@ impl Setup {
         wrap(env, &self.wrappers).unwrap()
     }
 
-    pub fn build_learner(&self, spec: &EnvSpec) -> coact_algorithms::Result<Box<dyn Learner>> {
+    pub fn build_learner(&self, spec: &EnvSpec) -> coact_algorithms::Result<AnyLearner> {
         let entry = coact_algorithms::find(self.algorithm)?;
         (entry.check)(spec)?;
         (entry.build)(BuildContext {
@@ -72,34 +72,36 @@ impl Setup {
             seed: self.seed,
             total_env_steps: self.run.env_steps,
             total_grad_steps: self.run.total_grad_steps(self.n_envs),
+            rollout_steps: self.run.rollout_steps,
+            gamma: self.run.gamma,
             backend: Backend::cpu(self.cpu).unwrap(),
             settings: &self.learner,
         })
     }
 
-    pub fn try_build(&self) -> coact_runner::Result<OffPolicy> {
+    pub fn try_build(&self) -> coact_runner::Result<Training> {
         let env = self.environment(self.n_envs);
         let eval_env = self.environment(self.run.eval_episodes.clamp(1, 4));
         let learner = self.build_learner(env.spec())?;
-        OffPolicy::new(self.run.clone(), self.seed, env, eval_env, learner)
+        Training::new(self.run.clone(), self.seed, env, eval_env, learner)
     }
 
-    pub fn build(&self) -> OffPolicy {
+    pub fn build(&self) -> Training {
         self.try_build().unwrap()
     }
 
     /// Trains to the end.
-    pub fn train(&self) -> OffPolicy {
+    pub fn train(&self) -> Training {
         let mut run = self.build();
-        run_off_policy(&mut run, None, &mut Silent).unwrap();
+        train(&mut run, None, &mut Silent).unwrap();
         run
     }
 
     /// Trains to the end and keeps what is told on the way.
-    pub fn watch(&self) -> (OffPolicy, Diary, StopReason) {
+    pub fn watch(&self) -> (Training, Diary, StopReason) {
         let mut run = self.build();
         let mut diary = Diary::default();
-        let reason = run_off_policy(&mut run, None, &mut diary).unwrap();
+        let reason = train(&mut run, None, &mut diary).unwrap();
         (run, diary, reason)
     }
 
@@ -148,7 +150,7 @@ impl Observer for Diary {
 }
 
 /// Action values `[A][N]` of the trained team where every agent of group 0 sees `obs`.
-pub fn values_at(run: &mut OffPolicy, obs: &[f32]) -> Vec<Vec<f32>> {
+pub fn values_at(run: &mut Training, obs: &[f32]) -> Vec<Vec<f32>> {
     let (learner, env) = run.hand_over().unwrap();
     let spec = env.spec().clone();
     let mut step = StepBatch::new(&spec, 1);

@@ -1,17 +1,16 @@
-//! Training with replay, as one visible loop: act, step, store, sample, update, count, tell, evaluate, save.
+//! Training as one visible loop: act, step, store, learn where it is due, count, tell, evaluate, save.
 
 use std::time::Instant;
 
-use coact_algorithms::{ActMode, Clock, Learner, UpdateStats};
+use coact_algorithms::{ActMode, AnyLearner, Clock, Learner, UpdateStats};
 use coact_core::codec::{Reader, Writer};
-use coact_core::rng::{Purpose, Stream, derive_seed};
+use coact_core::rng::{Purpose, derive_seed};
 use coact_core::{ActionBatch, BatchEnv, StepBatch};
-use coact_nets::Schedule;
-use coact_replay::{Batch, Prioritized, Replay, ReplayConfig, WeightNorm};
 
 use crate::checkpoint::{CheckpointStore, Loaded};
 use crate::episodes::EpisodeTracker;
 use crate::evaluate::{Evaluation, Policy, evaluate};
+use crate::feed::Source;
 use crate::metrics::Record;
 use crate::observer::{Observer, Progress};
 use crate::settings::{Keep, RunSettings};
@@ -67,30 +66,71 @@ pub struct Best {
 }
 
 /// Sums between two records of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct Sums {
     updates: u64,
-    loss: f64,
-    q_mean: f64,
-    td_abs_mean: f64,
-    grad_norm: f64,
+    /// Names stay when the sums begin again, so that nothing is allocated in the middle of a run.
+    sums: Vec<(String, f64)>,
 }
 
-/// A training run with replay: everything that its next step depends on.
-pub struct OffPolicy {
+impl Sums {
+    fn add(&mut self, stats: &UpdateStats) {
+        self.updates += 1;
+        let common = [("loss", stats.loss), ("grad_norm", stats.grad_norm)];
+        for (name, value) in common.into_iter().chain(stats.named.iter()) {
+            match self.sums.iter_mut().find(|(own, _)| own == name) {
+                Some((_, sum)) => *sum += f64::from(value),
+                None => self.sums.push((name.to_owned(), f64::from(value))),
+            }
+        }
+    }
+
+    /// The means under their names in the metrics; begins again.
+    fn take(&mut self, values: &mut Vec<(String, f64)>) {
+        if self.updates > 0 {
+            let n = self.updates as f64;
+            values.extend(self.sums.iter().map(|(name, sum)| (format!("learn/{name}"), sum / n)));
+        }
+        self.updates = 0;
+        self.sums.iter_mut().for_each(|(_, sum)| *sum = 0.0);
+    }
+
+    fn save(&self, out: &mut Writer) {
+        out.u64(self.updates);
+        out.u64(self.sums.len() as u64);
+        for (name, sum) in &self.sums {
+            out.bytes(name.as_bytes());
+            out.f64(*sum);
+        }
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
+        self.updates = from.u64()?;
+        let n = from.u64()?;
+        if n > 64 {
+            return Err(from.error(format!("{n} sums cannot be")).into());
+        }
+        self.sums.clear();
+        for _ in 0..n {
+            let name = from.bytes()?.to_vec();
+            let name = String::from_utf8(name).map_err(|_| from.error("a name that is no text"))?;
+            self.sums.push((name, from.f64()?));
+        }
+        Ok(())
+    }
+}
+
+/// A training run: everything that its next step depends on.
+pub struct Training {
     settings: RunSettings,
     seed: u64,
     env: Box<dyn BatchEnv>,
     eval_env: Box<dyn BatchEnv>,
-    learner: Box<dyn Learner>,
-    replay: Replay,
-    beta: Schedule,
+    source: Source,
     clock: Clock,
     env_steps_at_update: u64,
     step: StepBatch,
     actions: ActionBatch,
-    batch: Batch,
-    priority: Vec<f32>,
     tracker: EpisodeTracker,
     sums: Sums,
     best: Option<Best>,
@@ -100,32 +140,7 @@ pub struct OffPolicy {
     ended: Option<StopReason>,
 }
 
-/// The replay that `settings` ask for.
-pub fn replay_config(settings: &RunSettings, n_envs: usize) -> ReplayConfig {
-    let prioritized =
-        Prioritized { alpha: settings.prioritized_replay_alpha, eps: settings.prioritized_replay_eps };
-    ReplayConfig {
-        capacity: settings.buffer_size,
-        n_envs,
-        n_step: settings.n_step,
-        gamma: settings.gamma,
-        prioritized: settings.prioritized_replay.then_some(prioritized),
-        normalize_weights_by: WeightNorm::Batch,
-    }
-}
-
-/// Replay holds a multiple of the number of copies, which may be less than what must be stored before learning.
-fn check_stored(key: &'static str, needed: usize, replay: &Replay) -> Result<()> {
-    let capacity = replay.capacity();
-    if needed <= capacity {
-        return Ok(());
-    }
-    let rule = "replay cannot hold that many; raise `buffer_size`";
-    let value = format!("{needed}, replay keeps {capacity} (`buffer_size` in multiples of `n_envs`)");
-    Err(Error::Setting { key, value, rule })
-}
-
-impl OffPolicy {
+impl Training {
     /// A run at its start: resets the environment.
     ///
     /// # Errors
@@ -135,29 +150,20 @@ impl OffPolicy {
         seed: u64,
         mut env: Box<dyn BatchEnv>,
         eval_env: Box<dyn BatchEnv>,
-        learner: Box<dyn Learner>,
+        learner: AnyLearner,
     ) -> Result<Self> {
         let settings = settings.checked()?;
         let spec = env.spec().clone();
         let n_envs = env.n_envs();
-        let mut replay = Replay::new(&spec, replay_config(&settings, n_envs))?;
-        check_stored("batch_size", settings.batch_size, &replay)?;
-        check_stored("min_replay_size", settings.min_replay_size, &replay)?;
+        let mut source = Source::new(&settings, &spec, n_envs, learner)?;
         let mut step = StepBatch::new(&spec, n_envs);
         env.reset(derive_seed(seed, Purpose::Reset, 0), &mut step)?;
-        replay.begin(&step)?;
+        source.begin(&step)?;
         Ok(Self {
-            beta: Schedule::Linear {
-                from: settings.prioritized_replay_beta0,
-                to: settings.prioritized_replay_beta1,
-                over: settings.env_steps,
-            },
             clock: Clock::default(),
             env_steps_at_update: 0,
             step,
             actions: ActionBatch::new(&spec, n_envs),
-            batch: Batch::new(&spec, settings.batch_size),
-            priority: vec![0.0; settings.batch_size],
             tracker: EpisodeTracker::new(&spec, n_envs),
             sums: Sums::default(),
             best: None,
@@ -168,14 +174,13 @@ impl OffPolicy {
             seed,
             env,
             eval_env,
-            learner,
-            replay,
+            source,
         })
     }
 
     /// The learner.
     pub fn learner(&self) -> &dyn Learner {
-        &*self.learner
+        self.source.learner()
     }
 
     /// Counters.
@@ -193,9 +198,9 @@ impl OffPolicy {
         self.best.as_ref()
     }
 
-    /// Transitions that can be sampled.
-    pub fn replay_len(&self) -> usize {
-        self.replay.len()
+    /// Steps that can be learned from.
+    pub fn stored(&self) -> usize {
+        self.source.stored()
     }
 
     /// Acts, steps and stores once in every copy.
@@ -203,9 +208,10 @@ impl OffPolicy {
     /// # Errors
     /// What the environment, the learner or the replay refuses.
     pub fn collect(&mut self) -> Result<()> {
-        self.learner.act(&self.step, ActMode::Explore(self.clock), &mut self.actions)?;
+        let mode = ActMode::Explore(self.clock);
+        self.source.learner_mut().act(&self.step, mode, &mut self.actions)?;
         self.env.step(&self.actions, &mut self.step)?;
-        self.replay.push(&self.actions, &self.step)?;
+        self.source.push(&self.actions, &self.step)?;
         self.tracker.push(&self.step, |_, _, _| {});
         self.clock.vector_steps += 1;
         self.clock.env_steps += self.step.n_envs as u64;
@@ -213,11 +219,13 @@ impl OffPolicy {
         Ok(())
     }
 
-    /// Gradient steps that are due now. Environment steps before learning may start count for none.
+    /// Updates that are due now. Environment steps before learning may start count for none.
     fn updates_due(&mut self) -> u64 {
+        if let Some(full) = self.source.full_rollout() {
+            return u64::from(full);
+        }
         let settings = &self.settings;
-        let stored = settings.min_replay_size.max(settings.batch_size);
-        if self.clock.env_steps < settings.learning_starts || self.replay.len() < stored {
+        if self.clock.env_steps < settings.learning_starts || !self.source.can_sample(settings) {
             self.env_steps_at_update = self.clock.env_steps;
             return 0;
         }
@@ -229,24 +237,13 @@ impl OffPolicy {
         if due { settings.gradient_steps_after(self.clock.env_steps - self.env_steps_at_update) } else { 0 }
     }
 
-    /// Samples a batch, takes one gradient step, and tells the replay how surprising each transition was.
+    /// Takes what is learned from (a batch, or the rollout that is full) and learns from it.
     ///
     /// # Errors
     /// A number that is not finite.
     pub fn update(&mut self) -> Result<UpdateStats> {
-        let grad_steps = self.learner.grad_steps();
-        let mut rng = Stream::new(self.seed, Purpose::Replay, 0, grad_steps);
-        let beta = self.beta.value(self.clock.env_steps) as f32;
-        self.replay.sample(&mut rng, self.settings.batch_size, beta, &mut self.batch)?;
-        let stats = self.learner.update(&self.batch, &mut self.priority)?;
-        if self.settings.prioritized_replay {
-            self.replay.update_priorities(&self.batch.ids, &self.priority)?;
-        }
-        self.sums.updates += 1;
-        self.sums.loss += f64::from(stats.loss);
-        self.sums.q_mean += f64::from(stats.q_mean);
-        self.sums.td_abs_mean += f64::from(stats.td_abs_mean);
-        self.sums.grad_norm += f64::from(stats.grad_norm);
+        let stats = self.source.update(&self.settings, self.seed, self.clock)?;
+        self.sums.add(&stats);
         Ok(stats)
     }
 
@@ -255,13 +252,13 @@ impl OffPolicy {
         let statistics = self.statistics();
         self.eval_env.load_statistics(&mut Reader::new("normalizer", &statistics))?;
         let seed = derive_seed(self.seed, Purpose::Eval, EVAL_DURING);
-        let policy = Policy::Greedy(&mut *self.learner);
+        let policy = Policy::Greedy(self.source.learner_mut());
         let evaluation = evaluate(&mut *self.eval_env, policy, self.settings.eval_episodes, seed, |_, _| {})?;
         if self.best.as_ref().is_none_or(|b| evaluation.return_mean > b.return_mean) {
             self.best = Some(Best {
                 return_mean: evaluation.return_mean,
                 env_steps: self.clock.env_steps,
-                params: self.learner.params().to_vec(),
+                params: self.source.learner().params().to_vec(),
                 statistics,
             });
         }
@@ -291,20 +288,12 @@ impl OffPolicy {
         if let Some(length) = self.tracker.recent_length() {
             values.push(("train/episode_length".into(), length));
         }
-        let sums = std::mem::take(&mut self.sums);
-        if sums.updates > 0 {
-            let n = sums.updates as f64;
-            values.push(("learn/loss".into(), sums.loss / n));
-            values.push(("learn/q_mean".into(), sums.q_mean / n));
-            values.push(("learn/td_abs".into(), sums.td_abs_mean / n));
-            values.push(("learn/grad_norm".into(), sums.grad_norm / n));
-        }
-        values.extend(self.learner.gauges(self.clock).into_iter().map(|(k, v)| (format!("explore/{k}"), v)));
-        if self.settings.prioritized_replay {
-            values.push(("replay/beta".into(), self.beta.value(self.clock.env_steps)));
-        }
-        values.push(("replay/size".into(), self.replay.len() as f64));
-        values.push(("count/grad_steps".into(), self.learner.grad_steps() as f64));
+        self.sums.take(&mut values);
+        values.extend(
+            self.source.learner().gauges(self.clock).into_iter().map(|(k, v)| (format!("explore/{k}"), v)),
+        );
+        values.extend(self.source.gauges(self.clock));
+        values.push(("count/grad_steps".into(), self.source.learner().grad_steps() as f64));
         values.push(("count/episodes".into(), self.clock.episodes as f64));
         values.push(("speed/env_steps_per_s".into(), env_steps_per_s));
         Record { env_steps: self.clock.env_steps, wall_s: self.wall_s, values }
@@ -324,7 +313,7 @@ impl OffPolicy {
         Progress {
             env_steps: self.clock.env_steps,
             total_env_steps: self.settings.env_steps,
-            grad_steps: self.learner.grad_steps(),
+            grad_steps: self.source.learner().grad_steps(),
             episodes: self.clock.episodes,
             recent_return: self.tracker.recent_return_per_agent().map(|r| r.iter().sum()),
             eval_return: self.last_eval.as_ref().map(|e| e.return_mean),
@@ -342,7 +331,7 @@ impl OffPolicy {
             },
             _ => TeamState {
                 env_steps: self.clock.env_steps,
-                params: self.learner.params().to_vec(),
+                params: self.source.learner().params().to_vec(),
                 statistics: self.statistics(),
             },
         }
@@ -353,8 +342,8 @@ impl OffPolicy {
     /// # Errors
     /// Statistics that do not load.
     pub fn hand_over(&mut self) -> Result<(&mut dyn Learner, &mut dyn BatchEnv)> {
-        self.team().apply(&mut *self.learner, &mut *self.eval_env)?;
-        Ok((&mut *self.learner, &mut *self.eval_env))
+        self.team().apply(self.source.learner_mut(), &mut *self.eval_env)?;
+        Ok((self.source.learner_mut(), &mut *self.eval_env))
     }
 
     /// The parts of a checkpoint, by file name.
@@ -369,10 +358,10 @@ impl OffPolicy {
         };
         Ok(vec![
             ("run.bin", bytes(&|out| self.save_counters(out))),
-            ("learner.bin", bytes(&|out| self.learner.save(out))),
+            ("learner.bin", bytes(&|out| self.source.learner().save(out))),
             ("environment.bin", bytes(&|out| self.env.save(out))),
-            ("replay.bin", bytes(&|out| self.replay.save(out))),
-            ("policy.safetensors", crate::policy::encode_team(&self.learner.policies())?),
+            ("replay.bin", bytes(&|out| self.source.save(out))),
+            ("policy.safetensors", crate::policy::encode_team(&self.source.learner().policies())?),
             ("team.bin", self.team().encode()),
         ])
     }
@@ -384,9 +373,7 @@ impl OffPolicy {
         out.f64(self.wall_s);
         save_step(&self.step, out);
         self.tracker.save(out);
-        let Sums { updates, loss, q_mean, td_abs_mean, grad_norm } = self.sums;
-        out.u64(updates);
-        out.f64s(&[loss, q_mean, td_abs_mean, grad_norm]);
+        self.sums.save(out);
         out.bool(self.best.is_some());
         if let Some(best) = &self.best {
             out.f64(best.return_mean);
@@ -405,13 +392,13 @@ impl OffPolicy {
         self.load_counters(&mut counters)?;
         counters.finish()?;
         let mut learner = Reader::new("learner", loaded.part("learner.bin")?);
-        self.learner.load(&mut learner)?;
+        self.source.learner_mut().load(&mut learner)?;
         learner.finish()?;
         let mut env = Reader::new("environment", loaded.part("environment.bin")?);
         self.env.load(&mut env)?;
         env.finish()?;
         let mut replay = Reader::new("replay", loaded.part("replay.bin")?);
-        self.replay.load(&mut replay)?;
+        self.source.load(&mut replay)?;
         replay.finish()?;
         Ok(())
     }
@@ -439,14 +426,10 @@ impl OffPolicy {
         self.wall_s = from.f64()?;
         load_step(&mut self.step, from)?;
         self.tracker.load(from)?;
-        let updates = from.u64()?;
-        let mut sums = [0.0; 4];
-        from.f64s(&mut sums)?;
-        let [loss, q_mean, td_abs_mean, grad_norm] = sums;
-        self.sums = Sums { updates, loss, q_mean, td_abs_mean, grad_norm };
+        self.sums.load(from)?;
         self.best = None;
         if from.bool()? {
-            let mut params = vec![0.0; self.learner.params().len()];
+            let mut params = vec![0.0; self.source.learner().params().len()];
             let (return_mean, env_steps) = (from.f64()?, from.u64()?);
             from.f32s(&mut params)?;
             let statistics = from.bytes()?.to_vec();
@@ -456,7 +439,7 @@ impl OffPolicy {
     }
 }
 
-/// Clock of one call of [`run_off_policy`]; the only place where time is read.
+/// Clock of one call of [`train`]; the only place where time is read.
 struct Stopwatch {
     start: Instant,
     wall_s_before: f64,
@@ -466,7 +449,7 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    fn new(run: &OffPolicy) -> Self {
+    fn new(run: &Training) -> Self {
         let now = Instant::now();
         let (wall_s_before, env_steps_before) = (run.wall_s, run.clock.env_steps);
         Self { start: now, wall_s_before, env_steps_before, last_tick: now, last_checkpoint: now }
@@ -486,8 +469,8 @@ impl Stopwatch {
 ///
 /// # Errors
 /// What environment, learner, replay, store or observer refuse.
-pub fn run_off_policy(
-    run: &mut OffPolicy,
+pub fn train(
+    run: &mut Training,
     store: Option<&CheckpointStore>,
     observer: &mut dyn Observer,
 ) -> Result<StopReason> {
@@ -532,7 +515,7 @@ fn crossed(before: u64, now: u64, every: u64) -> bool {
 
 /// Records, evaluations, checkpoints and limits after one vector step.
 fn after_step(
-    run: &mut OffPolicy,
+    run: &mut Training,
     before: u64,
     watch: &mut Stopwatch,
     store: Option<&CheckpointStore>,
@@ -544,7 +527,7 @@ fn after_step(
         let record = run.training_record(watch.env_steps_per_s(run.clock));
         observer.on_record(&record)?;
     }
-    if crossed(before, now, run.settings.eval_every) && run.learner.grad_steps() > 0 {
+    if crossed(before, now, run.settings.eval_every) && run.source.learner().grad_steps() > 0 {
         let evaluation = run.evaluate()?;
         run.wall_s = watch.wall_s();
         observer.on_record(&run.evaluation_record(&evaluation))?;
@@ -576,8 +559,8 @@ fn after_step(
 }
 
 /// A last evaluation, where the run does not stop on one or resumes later, so that the best is known.
-fn finish(run: &mut OffPolicy, reason: StopReason, observer: &mut dyn Observer) -> Result<()> {
-    let evaluates = run.settings.eval_every > 0 && run.learner.grad_steps() > 0;
+fn finish(run: &mut Training, reason: StopReason, observer: &mut dyn Observer) -> Result<()> {
+    let evaluates = run.settings.eval_every > 0 && run.source.learner().grad_steps() > 0;
     if evaluates && !matches!(reason, StopReason::Return | StopReason::Interrupt) {
         let due_at_the_end = run.clock.env_steps.is_multiple_of(run.settings.eval_every);
         if !(reason == StopReason::EnvSteps && due_at_the_end) {
@@ -588,7 +571,7 @@ fn finish(run: &mut OffPolicy, reason: StopReason, observer: &mut dyn Observer) 
     Ok(())
 }
 
-fn save(run: &OffPolicy, store: Option<&CheckpointStore>, observer: &mut dyn Observer) -> Result<()> {
+fn save(run: &Training, store: Option<&CheckpointStore>, observer: &mut dyn Observer) -> Result<()> {
     let Some(store) = store else { return Ok(()) };
     observer.before_checkpoint()?;
     let parts = run.parts()?;
