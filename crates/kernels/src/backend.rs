@@ -48,6 +48,15 @@ impl Cpu {
         Ok(Cpu { isa, team, worth_a_thread: WORTH_A_THREAD })
     }
 
+    /// Does `parts` parts, `work(part, thread)`, on the calling thread alone if `threads` is 1.
+    pub(crate) fn run(&mut self, threads: usize, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        if threads > 1 {
+            self.team.run(parts, work);
+        } else {
+            (0..parts).for_each(|part| work(part, 0));
+        }
+    }
+
     /// Into how many parts to split work of so many multiply-adds.
     pub(crate) fn parts(&self, multiply_adds: usize) -> usize {
         self.team.threads().min((2 * multiply_adds / self.worth_a_thread).max(1))
@@ -89,6 +98,14 @@ impl Backend {
         match self {
             Backend::Cpu(cpu) => cpu,
             Backend::Cuda(cuda) => cuda.host(),
+        }
+    }
+
+    /// [`Backend::host`], to compute with.
+    pub(crate) fn host_mut(&mut self) -> &mut Cpu {
+        match self {
+            Backend::Cpu(cpu) => cpu,
+            Backend::Cuda(cuda) => cuda.host_mut(),
         }
     }
 

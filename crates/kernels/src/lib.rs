@@ -18,6 +18,7 @@
 mod act;
 mod backend;
 mod buffer;
+mod chunks;
 mod cuda;
 mod dense;
 mod device;

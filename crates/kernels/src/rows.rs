@@ -166,6 +166,30 @@ per_isa! {
 }
 
 #[inline(always)]
+fn add_row_sums_body(n: usize, d: &[f32], out: &mut [f32]) {
+    for (o, row) in out.iter_mut().zip(d.chunks_exact(n)) {
+        *o += row_sum(row);
+    }
+}
+
+per_isa! {
+    /// Adds the sum of each row of `d` `[rows, n]` to `out` `[rows]`.
+    pub(crate) fn add_row_sums(n: usize, d: &[f32], out: &mut [f32]) = add_row_sums_body
+}
+
+#[inline(always)]
+fn relu_grad_body(d: &mut [f32], h: &[f32]) {
+    for (d, &h) in d.iter_mut().zip(h) {
+        *d = if h > 0.0 { *d } else { 0.0 };
+    }
+}
+
+per_isa! {
+    /// `d` where `h > 0`, else 0.
+    pub(crate) fn relu_grad(d: &mut [f32], h: &[f32]) = relu_grad_body
+}
+
+#[inline(always)]
 fn add_body(a: &mut [f32], b: &[f32]) {
     for (a, &b) in a.iter_mut().zip(b) {
         *a += b;

@@ -229,6 +229,10 @@ impl Cuda {
         &self.host
     }
 
+    pub(crate) fn host_mut(&mut self) -> &mut Cpu {
+        &mut self.host
+    }
+
     pub(crate) fn stream(&self) -> &Arc<CudaStream> {
         &self.stream
     }

@@ -47,6 +47,10 @@ mod absent {
             match *self {}
         }
 
+        pub(crate) fn host_mut(&mut self) -> &mut Cpu {
+            match *self {}
+        }
+
         pub(crate) fn describe(&self) -> String {
             match *self {}
         }

@@ -21,6 +21,8 @@ pub(crate) enum Start<'a> {
     Zero,
     /// One value a column.
     Bias(&'a [f32]),
+    /// What the output holds.
+    Here,
 }
 
 /// What happens to a finished sum.

@@ -18,6 +18,8 @@ pub(super) struct Raw {
     c: *mut f32,
     c_row: usize,
     bias: *const f32,
+    /// Sums go on from what is in `c`.
+    here: bool,
     relu: bool,
     h: *const f32,
 }
@@ -42,9 +44,10 @@ impl Raw {
             c: c.as_mut_ptr(),
             c_row,
             bias: match p.start {
-                Start::Zero => std::ptr::null(),
+                Start::Zero | Start::Here => std::ptr::null(),
                 Start::Bias(bias) => bias.as_ptr(),
             },
+            here: matches!(p.start, Start::Here),
             relu,
             h,
         }
@@ -75,6 +78,13 @@ pub(super) unsafe fn tile<V: Lanes, const MR: usize, const NV: usize, const TAIL
                 let bias = load(g.bias.add(j), v);
                 for row in &mut sums {
                     row[v] = bias;
+                }
+            }
+        }
+        if g.here {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for v in 0..NV {
+                    row[v] = load(g.c.add((i + r) * g.c_row + j), v);
                 }
             }
         }

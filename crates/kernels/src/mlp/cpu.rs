@@ -218,26 +218,7 @@ pub(crate) fn grads_rows(
             (tape, tape.h.view(first * n, count * n), tape.dz.view(first * n, count * n))
         });
         let d = hidden.map_or_else(|| &d_out[..count * n], |(_, _, dz)| dz);
-        // Rows of the weight, a multiple of the tiles' six rows each.
-        let per = layer.k.div_ceil(of).next_multiple_of(6);
-        let (low, high) = ((per * t).min(layer.k), (per * (t + 1)).min(layer.k));
-        if low < high {
-            let call = Product {
-                m: high - low,
-                n,
-                k: count,
-                a: &below.0[low.min(below.0.len())..],
-                a_row: 1,
-                a_col: below.1,
-                b: d,
-                b_row: n,
-                start: Start::Zero,
-                finish: Finish::Plain,
-            };
-            // SAFETY: parts of different `t` are disjoint.
-            let weight = unsafe { out.part(base + layer.weight + low * n, (high - low) * n) };
-            product(isa, &call, weight, n);
-        }
+        weight_grads(isa, (layer.k, n), below, d, count, out, base + layer.weight, share);
         if t == of - 1 {
             // SAFETY: only the last caller writes these.
             rows::column_sums(isa, n, d, unsafe { out.part(base + layer.bias, n) });
@@ -255,4 +236,40 @@ pub(crate) fn grads_rows(
             below = (h, n);
         }
     }
+}
+
+/// Gradient of a weight `[K, N]` at offset `at` of `out`: chains over `count` rows of `x` `[rows, K]` and `d`
+/// `[rows, N]`. Only part `share` of it, which is rows of the weight.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn weight_grads(
+    isa: Isa,
+    (k, n): (usize, usize),
+    x: Rows<'_>,
+    d: &[f32],
+    count: usize,
+    out: &Shared<'_, f32>,
+    at: usize,
+    (t, of): (usize, usize),
+) {
+    // A multiple of the tiles' six rows each.
+    let per = k.div_ceil(of).next_multiple_of(6);
+    let (low, high) = ((per * t).min(k), (per * (t + 1)).min(k));
+    if low == high {
+        return;
+    }
+    let call = Product {
+        m: high - low,
+        n,
+        k: count,
+        a: &x.0[low.min(x.0.len())..],
+        a_row: 1,
+        a_col: x.1,
+        b: d,
+        b_row: n,
+        start: Start::Zero,
+        finish: Finish::Plain,
+    };
+    // SAFETY: parts of different `t` are disjoint.
+    let weight = unsafe { out.part(at + low * n, (high - low) * n) };
+    product(isa, &call, weight, n);
 }

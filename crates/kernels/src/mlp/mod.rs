@@ -4,14 +4,22 @@
 mod cpu;
 pub mod reference;
 
-pub(crate) use cpu::{backward_rows, forward_rows, grads_rows, infer_rows, transpose_weights};
+pub(crate) use cpu::{backward_rows, forward_rows, grads_rows, infer_rows, transpose_weights, weight_grads};
 
-use crate::buffer::Buffer;
-use crate::update::tree::PairTree;
+use crate::buffer::{Buffer, Shared};
+pub(crate) use crate::chunks::CHUNK_ROWS;
+use crate::chunks::{self, ChunkSums};
 use crate::{Backend, MlpShape};
 
-/// Rows of a chunk: gradients are chains over the rows of a chunk, then a tree over chunks.
-pub(crate) const CHUNK_ROWS: usize = 256;
+/// Rows that go through all layers before the next ones do, so that their activations stay near; a multiple of the
+/// heights of all tiles.
+const NEAR_ROWS: usize = 240;
+
+/// Splits rows for threads: rows of a block, and the number of blocks.
+pub(crate) fn blocks_of(rows: usize, threads: usize) -> (usize, usize) {
+    let block = rows.div_ceil(threads).next_multiple_of(12).min(NEAR_ROWS);
+    (block, rows.div_ceil(block.max(1)))
+}
 
 /// What backward needs of one hidden layer.
 #[derive(Debug, Default)]
@@ -56,7 +64,7 @@ impl Tape {
 pub struct MlpCache {
     tape: Tape,
     transposed: Buffer,
-    tree: PairTree,
+    sums: ChunkSums,
     rows: usize,
 }
 
@@ -68,7 +76,8 @@ impl MlpCache {
 }
 
 impl Backend {
-    /// Layers forward: `input` `[rows, K]` to `output` `[rows, N]`, keeping activations in `cache`.
+    /// Layers forward: `input` `[rows, K]` to `output` `[rows, N]`, keeping activations in `cache`. Large calls are
+    /// spread over all threads.
     ///
     /// # Panics
     /// If a buffer does not fit the shape.
@@ -86,7 +95,17 @@ impl Backend {
         assert_eq!(output.len(), rows * shape.output, "output [rows, N]");
         cache.tape.fit(shape, rows);
         cache.rows = rows;
-        forward_rows(self.isa(), shape, params, (input, shape.input), 0, rows, &cache.tape, output);
+        let cpu = self.host_mut();
+        let (isa, threads) = (cpu.isa, cpu.parts(rows * shape.multiply_adds()));
+        let (block, blocks) = blocks_of(rows, threads);
+        let (tape, output) = (&cache.tape, Shared::new(output));
+        cpu.run(threads, blocks, &|b, _| {
+            let (first, count) = (b * block, block.min(rows - b * block));
+            // SAFETY: a row belongs to one block.
+            let output = unsafe { output.part(first * shape.output, count * shape.output) };
+            let x = (&input[first * shape.input..], shape.input);
+            forward_rows(isa, shape, params, x, first, count, tape, output);
+        });
     }
 
     /// Backward of the last [`Backend::mlp_forward`] with this cache, same `params` and `input`. Overwrites `grads`
@@ -116,22 +135,37 @@ impl Backend {
         if let Some(g) = &grad_input {
             assert_eq!(g.len(), rows * shape.input, "grad_input [rows, K]");
         }
-        let isa = self.isa();
-        cache.transposed.fit(p);
-        transpose_weights(shape, params, cache.transposed.as_mut_slice(), grad_input.is_some());
-        let transposed = cache.transposed.as_slice();
-        backward_rows(isa, shape, params, transposed, 0, rows, &cache.tape, grad_output, grad_input);
-        cache.tree.start(rows.div_ceil(CHUNK_ROWS), p);
-        for first in (0..rows).step_by(CHUNK_ROWS) {
-            let count = CHUNK_ROWS.min(rows - first);
-            let x = &input[first * shape.input..];
-            let d_out = &grad_output[first * shape.output..];
-            cache.tree.push(isa, grads, |out| {
-                let out = crate::buffer::Shared::new(out);
-                grads_rows(isa, shape, (x, shape.input), first, count, &cache.tape, d_out, &out, 0, (0, 1));
-            });
+        let MlpCache { tape, transposed, sums, .. } = cache;
+        transposed.fit(p);
+        transpose_weights(shape, params, transposed.as_mut_slice(), grad_input.is_some());
+        let (tape, transposed) = (&*tape, transposed.as_slice());
+        let cpu = self.host_mut();
+        let (isa, threads) = (cpu.isa, cpu.parts(2 * rows * shape.multiply_adds()));
+        let grad_input = grad_input.map(Shared::new);
+        let backward = |first: usize, count: usize| {
+            // SAFETY: a row belongs to one block.
+            let below =
+                grad_input.as_ref().map(|g| unsafe { g.part(first * shape.input, count * shape.input) });
+            let d_out = &grad_output[first * shape.output..][..count * shape.output];
+            backward_rows(isa, shape, params, transposed, first, count, tape, d_out, below);
+        };
+        let n_chunks = rows.div_ceil(CHUNK_ROWS);
+        // A thread that has a chunk to itself goes backward in it just before it sums it up.
+        let at_once = threads == 1 || chunks::apart(n_chunks, threads);
+        if !at_once {
+            let (block, blocks) = blocks_of(rows, threads);
+            cpu.run(threads, blocks, &|b, _| backward(b * block, block.min(rows - b * block)));
         }
-        cache.tree.finish(isa, grads);
+        sums.run(cpu, threads, n_chunks, grads, &|part, out| {
+            let first = part.chunk * CHUNK_ROWS;
+            let count = CHUNK_ROWS.min(rows - first);
+            if at_once {
+                backward(first, count);
+            }
+            let x = (&input[first * shape.input..], shape.input);
+            let d_out = &grad_output[first * shape.output..];
+            grads_rows(isa, shape, x, first, count, tape, d_out, out, 0, part.share);
+        });
     }
 }
 

@@ -95,3 +95,31 @@ fn layers_match_the_reference_in_several_chunks() {
         assert!(gap < 2e-6 * size, "{shape:?}: gradient off by {gap} of {size}");
     }
 }
+
+#[test]
+fn threads_and_instruction_sets_are_invisible() {
+    for rows in [0, 1, 37, CHUNK_ROWS + 3, 2 * CHUNK_ROWS, 9 * CHUNK_ROWS + 100] {
+        for (activation, layer_norm) in [(Activation::Relu, false), (Activation::Tanh, true)] {
+            let shape = MlpShape { input: 5, hidden: vec![17, 9], output: 3, activation, layer_norm };
+            let params = noise(1, shape.param_count());
+            let input = noise(2, rows * 5);
+            let d_out = noise(3, rows * 3);
+            let mut outcomes = Vec::new();
+            for isa in crate::Isa::available() {
+                for threads in [1, 2, 3] {
+                    let mut backend = Backend::cpu(CpuOptions { threads, isa: Some(isa) }).unwrap();
+                    backend.always_split();
+                    let mut cache = MlpCache::new();
+                    let (mut out, mut grads) = (vec![9.0; rows * 3], vec![9.0; params.len()]);
+                    let mut d_in = vec![9.0; rows * 5];
+                    backend.mlp_forward(&shape, &params, rows, &input, &mut cache, &mut out);
+                    let below = Some(&mut d_in[..]);
+                    backend
+                        .mlp_backward(&shape, &params, rows, &input, &mut cache, &d_out, &mut grads, below);
+                    outcomes.push((out, grads, d_in));
+                }
+            }
+            assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "{rows} rows of {shape:?}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 use super::block::{GroupLane, Job, Lane};
 use super::{GroupBatch, Update, UpdateStats};
 use crate::buffer::{Buffer, Shared};
+use crate::chunks::stretch_of;
 use crate::mlp::{CHUNK_ROWS, grads_rows, transpose_weights};
 use crate::team::Team;
 use crate::{Cpu, Error, Mixer, rows};
@@ -109,12 +110,6 @@ impl UpdateScratch {
     pub fn new() -> Self {
         Self::default()
     }
-}
-
-/// Blocks of a stretch that one thread sums alone: a power of two, so that stretches are subtrees, and four or more
-/// stretches a thread where that is possible, so that a late thread costs little.
-fn stretch_of(blocks: usize, threads: usize) -> usize {
-    1 << (blocks / (4 * threads)).max(1).ilog2()
 }
 
 pub(super) fn update(
