@@ -27,6 +27,7 @@ mod isa;
 pub mod math;
 mod mlp;
 mod optim;
+mod recurrent;
 mod rows;
 mod shape;
 pub mod td;
@@ -43,6 +44,9 @@ pub use error::Error;
 pub use isa::Isa;
 pub use mlp::{MlpCache, reference as mlp_reference};
 pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
+pub use recurrent::{
+    CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
+};
 pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};
 pub use td::{Loss, Mixer};
 pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as update_reference};

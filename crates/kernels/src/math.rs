@@ -63,6 +63,12 @@ pub fn tanh_f32(x: f32) -> f32 {
     if x.abs() < 0.625 { small } else { large }
 }
 
+/// 1 / (1 + e^-x) within 3 units in the last place above -87; clamps below.
+#[inline(always)]
+pub fn sigmoid_f32(x: f32) -> f32 {
+    1.0 / (1.0 + exp_f32(-x))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,9 +81,11 @@ mod tests {
     #[test]
     fn errors_against_f64_stay_inside_their_bounds() {
         let (mut exp_worst, mut ln_worst, mut tanh_worst) = (0.0_f64, 0.0_f64, 0.0_f64);
+        let mut sigmoid_worst = 0.0_f64;
         for i in 0..200_000 {
             let x = -87.0 + 175.0 * (i as f32) / 200_000.0;
             exp_worst = exp_worst.max(ulp_gap(exp_f32(x), f64::from(x).exp()));
+            sigmoid_worst = sigmoid_worst.max(ulp_gap(sigmoid_f32(x), 1.0 / (1.0 + f64::from(-x).exp())));
             let y = exp_f32(x * 0.9);
             let exact = f64::from(y).ln();
             ln_worst = ln_worst.max((f64::from(ln_f32(y)) - exact).abs() / exact.abs().max(0.5));
@@ -89,6 +97,7 @@ mod tests {
         assert!(exp_worst < 1.5, "exp is off by {exp_worst} ulp");
         assert!(ln_worst < 1.5e-7, "ln is off by {ln_worst}");
         assert!(tanh_worst < 2.0, "tanh is off by {tanh_worst} ulp");
+        assert!(sigmoid_worst < 3.0, "sigmoid is off by {sigmoid_worst} ulp");
     }
 
     #[test]
@@ -102,6 +111,8 @@ mod tests {
         assert_eq!(tanh_f32(20.0), 1.0);
         assert_eq!(tanh_f32(-1e30), -1.0);
         assert!(tanh_f32(f32::NAN).is_nan());
+        assert_eq!((sigmoid_f32(0.0), sigmoid_f32(1e30)), (0.5, 1.0));
+        assert!(sigmoid_f32(-1e30) < 1e-37 && sigmoid_f32(f32::NAN).is_nan());
         for x in [0.1_f32, 0.6, 0.7, 3.0] {
             assert_eq!(tanh_f32(-x), -tanh_f32(x));
         }
