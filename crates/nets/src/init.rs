@@ -21,11 +21,23 @@ pub enum Init {
 
 /// Fills the parameters of one network. `index` names the network, so that no two start equal.
 pub fn initialize(shape: &MlpShape, init: Init, seed: u64, index: u32, params: &mut [f32]) {
+    initialize_part(shape, init, seed, index, 0, params);
+}
+
+/// [`initialize`] of a part of a larger network, whose tensors are number `first` and on.
+pub(crate) fn initialize_part(
+    shape: &MlpShape,
+    init: Init,
+    seed: u64,
+    index: u32,
+    first: u64,
+    params: &mut [f32],
+) {
     assert_eq!(params.len(), shape.param_count(), "parameters of one network");
     let last = shape.hidden.len();
     for (t, tensor) in shape.tensors().iter().enumerate() {
         let out = &mut params[tensor.offset..tensor.offset + tensor.rows * tensor.cols];
-        let mut stream = Stream::new(seed, Purpose::Init, index, t as u64);
+        let mut stream = Stream::new(seed, Purpose::Init, index, first + t as u64);
         let fan_in = if tensor.layer == 0 { shape.input } else { shape.hidden[tensor.layer - 1] };
         match (tensor.kind, init) {
             (TensorKind::NormGain, _) => out.fill(1.0),
@@ -46,6 +58,42 @@ pub fn initialize(shape: &MlpShape, init: Init, seed: u64, index: u32, params: &
                 };
                 orthogonal(out, tensor.rows, tensor.cols, gain, &mut stream);
             }
+        }
+    }
+}
+
+/// Fills one side of the gates of a recurrent cell of `width` units: `weight` `[K, G H]` and `bias` `[G H]`, from tensors
+/// number `first` and `first + 1`. [`Init::Torch`] is what `torch.nn.GRUCell` does, uniform within 1 / sqrt(H); the others
+/// fill each gate as an output layer.
+pub(crate) fn initialize_gates(
+    init: Init,
+    width: usize,
+    stream: impl Fn(u64) -> Stream,
+    first: u64,
+    weight: &mut [f32],
+    bias: &mut [f32],
+) {
+    let (gate_width, fan_in) = (bias.len(), weight.len() / bias.len());
+    let (mut of_weight, mut of_bias) = (stream(first), stream(first + 1));
+    match init {
+        Init::Torch => {
+            let bound = 1.0 / (width as f64).sqrt();
+            uniform(weight, bound, &mut of_weight);
+            uniform(bias, bound, &mut of_bias);
+        }
+        Init::Kaiming => {
+            uniform(weight, (3.0 / fan_in as f64).sqrt(), &mut of_weight);
+            bias.fill(0.0);
+        }
+        Init::Orthogonal => {
+            let mut gate = vec![0.0; fan_in * width];
+            for start in (0..gate_width).step_by(width) {
+                orthogonal(&mut gate, fan_in, width, 1.0, &mut of_weight);
+                for (row, gate) in weight.chunks_exact_mut(gate_width).zip(gate.chunks_exact(width)) {
+                    row[start..start + width].copy_from_slice(gate);
+                }
+            }
+            bias.fill(0.0);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The arithmetic lives in `coact-kernels`; this crate gives it names, initial values and a memory. Not here:
 //! losses of algorithms, replay, environments.
 
+pub mod agent;
 pub mod error;
 pub mod init;
 pub mod mlp;
@@ -10,6 +11,7 @@ pub mod optim;
 pub mod qnet;
 pub mod schedule;
 
+pub use agent::{AgentNet, AgentNetShape, Cell, CellKind, NetTensor};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use mlp::Mlp;

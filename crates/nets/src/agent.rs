@@ -1,0 +1,447 @@
+//! The network of an agent: an encoder, on request a recurrent cell, a head; forward over sequences and backward through
+//! time. It owns no parameters, only what backward needs, so that one network serves any number of parameter sets.
+//!
+//! Without a cell this is one multilayer perceptron over all `T R` rows. With one, the encoder's last layer gives the input
+//! side of the gates of all steps at once, and the head reads all hidden states at once; only the hidden side of the
+//! gates goes step by step.
+//!
+//! Not here: actions, losses, targets, several agents with weights of their own (one call a set).
+
+use std::ops::Range;
+
+use coact_core::rng::{Purpose, Stream};
+use coact_kernels::{
+    Activation, Backend, CellBackward, CellCache, CellForward, CellShape, MlpCache, MlpShape, TensorKind,
+};
+
+pub use coact_kernels::CellKind;
+
+use crate::init::{Init, initialize_gates, initialize_part};
+use crate::qnet::NamedTensor;
+use crate::{Error, Result};
+
+/// A recurrent cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// GRU or LSTM.
+    pub kind: CellKind,
+    /// Units, `H`.
+    pub width: usize,
+}
+
+/// Widths and kinds of the layers of an [`AgentNet`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentNetShape {
+    /// Input width, `D`.
+    pub input: usize,
+    /// Widths of the hidden layers before the cell.
+    pub encoder: Vec<usize>,
+    /// Recurrent cell; without one, encoder and head are one row of layers.
+    pub cell: Option<Cell>,
+    /// Widths of the hidden layers after the cell.
+    pub head: Vec<usize>,
+    /// Output width, `N`.
+    pub output: usize,
+    /// Nonlinearity of the hidden layers.
+    pub activation: Activation,
+    /// Layer norm between each hidden layer and its nonlinearity.
+    pub layer_norm: bool,
+}
+
+impl AgentNetShape {
+    /// A linear layer: no hidden layers and no cell.
+    pub fn linear(input: usize, output: usize) -> Self {
+        let activation = Activation::Relu;
+        Self { input, encoder: vec![], cell: None, head: vec![], output, activation, layer_norm: false }
+    }
+
+    /// # Errors
+    /// A layer without units.
+    pub fn check(&self) -> Result<()> {
+        if self.cell.is_some_and(|cell| cell.width == 0) {
+            let rule = "a recurrent cell needs at least one unit";
+            return Err(Error::Setting { key: "recurrent_width", value: "0".into(), rule });
+        }
+        let (trunk, _, head) = self.parts();
+        trunk.check()?;
+        Ok(head.map_or(Ok(()), |head| head.check())?)
+    }
+
+    fn cell_shape(&self) -> Option<CellShape> {
+        self.cell.map(|Cell { kind, width }| CellShape { kind, width })
+    }
+
+    /// Layers up to the cell's gates (or all of them), cell, layers after the cell.
+    fn parts(&self) -> (MlpShape, Option<CellShape>, Option<MlpShape>) {
+        let layers = |input, hidden, output| MlpShape {
+            input,
+            hidden,
+            output,
+            activation: self.activation,
+            layer_norm: self.layer_norm,
+        };
+        match self.cell_shape() {
+            None => (layers(self.input, [&self.encoder[..], &self.head].concat(), self.output), None, None),
+            Some(cell) => {
+                let trunk = layers(self.input, self.encoder.clone(), cell.gate_width());
+                (trunk, Some(cell), Some(layers(cell.width, self.head.clone(), self.output)))
+            }
+        }
+    }
+}
+
+/// A tensor of the flat parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetTensor {
+    /// Its name in PyTorch's manner, see [`AgentNet::to_torch`].
+    pub name: String,
+    /// What it is; weights are `[rows, cols]` = `[K, N]`, input-major.
+    pub kind: TensorKind,
+    /// Elements of the flat buffer.
+    pub range: Range<usize>,
+    /// `K` of a weight, else 1.
+    pub rows: usize,
+    /// `N`.
+    pub cols: usize,
+}
+
+/// The cell and what follows it.
+#[derive(Debug)]
+struct Recurrence {
+    cell: CellShape,
+    head: MlpShape,
+    cell_cache: CellCache,
+    head_cache: MlpCache,
+    /// Input side of the gates and later its gradient `[T, R, G H]`.
+    gates: Vec<f32>,
+    /// Hidden states `[T, R, H]`, and their gradient.
+    hidden: Vec<f32>,
+    d_hidden: Vec<f32>,
+}
+
+/// An encoder, a recurrent cell if the shape has one, and a head.
+///
+/// Flat parameters: the layers of the encoder (with a cell the last of them is the input side of its gates), `Wh` and `bh`
+/// of the cell, the layers of the head.
+#[derive(Debug)]
+pub struct AgentNet {
+    shape: AgentNetShape,
+    trunk: MlpShape,
+    trunk_cache: MlpCache,
+    recurrence: Option<Recurrence>,
+    steps: usize,
+    rows: usize,
+}
+
+impl AgentNet {
+    /// A network of this shape.
+    ///
+    /// # Errors
+    /// A layer without units.
+    pub fn new(shape: AgentNetShape) -> Result<Self> {
+        shape.check()?;
+        let (trunk, cell, head) = shape.parts();
+        let recurrence = cell.zip(head).map(|(cell, head)| Recurrence {
+            cell,
+            head,
+            cell_cache: CellCache::new(),
+            head_cache: MlpCache::new(),
+            gates: Vec::new(),
+            hidden: Vec::new(),
+            d_hidden: Vec::new(),
+        });
+        Ok(Self { shape, trunk, trunk_cache: MlpCache::new(), recurrence, steps: 0, rows: 0 })
+    }
+
+    /// Widths and kinds of the layers.
+    pub fn shape(&self) -> &AgentNetShape {
+        &self.shape
+    }
+
+    /// Length of the flat parameters, `P`.
+    pub fn param_count(&self) -> usize {
+        let [_, _, head] = self.ranges();
+        head.end
+    }
+
+    /// Width of the recurrent memory of a row, `M`: `h` of a GRU, `h` then `c` of an LSTM, 0 without a cell.
+    pub fn memory_width(&self) -> usize {
+        self.recurrence.as_ref().map_or(0, |r| r.cell.memory_width())
+    }
+
+    /// Ranges of encoder, cell and head; the last two are empty without a cell.
+    fn ranges(&self) -> [Range<usize>; 3] {
+        let trunk = self.trunk.param_count();
+        let (cell, head) =
+            self.recurrence.as_ref().map_or((0, 0), |r| (r.cell.param_count(), r.head.param_count()));
+        [0..trunk, trunk..trunk + cell, trunk + cell..trunk + cell + head]
+    }
+
+    /// Every tensor of the flat parameters, in order.
+    pub fn tensors(&self) -> Vec<NetTensor> {
+        let [_, cell, head] = self.ranges();
+        let Some(recurrence) = &self.recurrence else { return layers("", &self.trunk, 0, false) };
+        let mut out = layers("encoder.", &self.trunk, 0, true);
+        let (h, width) = (recurrence.cell.width, recurrence.cell.gate_width());
+        let bias = cell.start + h * width;
+        let weight = NetTensor {
+            name: "rnn.weight_hh".into(),
+            kind: TensorKind::Weight,
+            range: cell.start..bias,
+            rows: h,
+            cols: width,
+        };
+        out.push(weight);
+        let kind = TensorKind::Bias;
+        out.push(NetTensor { name: "rnn.bias_hh".into(), kind, range: bias..cell.end, rows: 1, cols: width });
+        out.extend(layers("head.", &recurrence.head, head.start, false));
+        out
+    }
+
+    /// Starts the parameters of one network. `index` names it, so that no two start equal; the weights of the output
+    /// layer are multiplied by `output_gain` (1 leaves them; policies often take 0.01).
+    ///
+    /// # Panics
+    /// If `params` is not `[P]`.
+    pub fn init(&self, init: Init, seed: u64, index: u32, params: &mut [f32], output_gain: f32) {
+        assert_eq!(params.len(), self.param_count(), "params [P]");
+        let [trunk, cell, head] = self.ranges();
+        let n_trunk = self.trunk.tensors().len() as u64;
+        initialize_part(&self.trunk, init, seed, index, 0, &mut params[trunk.clone()]);
+        if let Some(recurrence) = &self.recurrence {
+            let (h, width) = (recurrence.cell.width, recurrence.cell.gate_width());
+            let stream = |number| Stream::new(seed, Purpose::Init, index, number);
+            let last = self.trunk.hidden.last().copied().unwrap_or(self.trunk.input);
+            let input_side = &mut params[trunk.end - (last + 1) * width..trunk.end];
+            let (weight, bias) = input_side.split_at_mut(last * width);
+            initialize_gates(init, h, stream, n_trunk - 2, weight, bias);
+            let (weight, bias) = params[cell].split_at_mut(h * width);
+            initialize_gates(init, h, stream, n_trunk, weight, bias);
+            initialize_part(&recurrence.head, init, seed, index, n_trunk + 2, &mut params[head]);
+        }
+        let tensors = self.tensors();
+        if let Some(output) = tensors.iter().rev().find(|t| t.kind == TensorKind::Weight) {
+            params[output.range.clone()].iter_mut().for_each(|w| *w *= output_gain);
+        }
+    }
+
+    /// Outputs `[T, R, N]` of `steps` steps of `rows` sequences of `obs` `[T, R, D]`, keeping what
+    /// [`AgentNet::backward`] needs. Where `is_first` `[T, R]` the memory is cleared before the step; `memory` `[R, M]`
+    /// is that before the first step, and `memory_out` `[R, M]`, if given, receives that after the last. Without a cell
+    /// `is_first` and both memories may be empty.
+    ///
+    /// # Errors
+    /// A buffer of another length.
+    ///
+    /// # Panics
+    /// If `params`, `obs` or `out` have another length.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward(
+        &mut self,
+        backend: &mut Backend,
+        params: &[f32],
+        steps: usize,
+        rows: usize,
+        obs: &[f32],
+        is_first: &[bool],
+        memory: &[f32],
+        out: &mut [f32],
+        memory_out: Option<&mut [f32]>,
+    ) -> Result<()> {
+        let [trunk, cell, head] = self.ranges();
+        assert_eq!(params.len(), head.end, "params [P]");
+        (self.steps, self.rows) = (steps, rows);
+        let n = steps * rows;
+        let cache = &mut self.trunk_cache;
+        let Some(r) = &mut self.recurrence else {
+            backend.mlp_forward(&self.trunk, params, n, obs, cache, out);
+            return Ok(());
+        };
+        r.fit(n);
+        let gates = &mut r.gates[..n * r.cell.gate_width()];
+        let hidden = &mut r.hidden[..n * r.cell.width];
+        backend.mlp_forward(&self.trunk, &params[trunk], n, obs, cache, gates);
+        let call = CellForward {
+            shape: r.cell,
+            params: &params[cell],
+            steps,
+            rows,
+            input_side: gates,
+            is_first,
+            memory,
+            hidden,
+        };
+        backend.cell_forward(&mut r.cell_cache, call)?;
+        backend.mlp_forward(&r.head, &params[head], n, hidden, &mut r.head_cache, out);
+        if let Some(memory_out) = memory_out {
+            let m = r.cell.memory_width();
+            assert_eq!(memory_out.len(), rows * m, "memory_out [R, M]");
+            for (row, to) in memory_out.chunks_exact_mut(m).enumerate() {
+                match steps {
+                    0 => to.copy_from_slice(&memory[row * m..(row + 1) * m]),
+                    _ => self.memory_after(steps - 1, row, to),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// [`AgentNet::forward`] of one step: `obs` `[R, D]`, `is_first` `[R]`, `out` `[R, N]`. `memory` `[R, M]` goes in and
+    /// comes out.
+    ///
+    /// # Errors
+    /// A buffer of another length.
+    ///
+    /// # Panics
+    /// If `params`, `obs` or `out` have another length.
+    #[allow(clippy::too_many_arguments)]
+    pub fn step(
+        &mut self,
+        backend: &mut Backend,
+        params: &[f32],
+        rows: usize,
+        obs: &[f32],
+        is_first: &[bool],
+        memory: &mut [f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        self.forward(backend, params, 1, rows, obs, is_first, memory, out, None)?;
+        let m = self.memory_width();
+        if m > 0 {
+            for (row, to) in memory.chunks_exact_mut(m).enumerate() {
+                self.memory_after(0, row, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the memory `[M]` of row `row` after step `step` of the last forward pass: what an observation after that
+    /// step reads. Writes nothing without a cell.
+    ///
+    /// # Panics
+    /// If there was no such step and row, or `into` is not `[M]`.
+    pub fn memory_after(&self, step: usize, row: usize, into: &mut [f32]) {
+        assert!(
+            step < self.steps && row < self.rows,
+            "step {step} of {}, row {row} of {}",
+            self.steps,
+            self.rows
+        );
+        assert_eq!(into.len(), self.memory_width(), "memory [M]");
+        let Some(r) = &self.recurrence else { return };
+        let h = r.cell.width;
+        into[..h].copy_from_slice(&r.hidden[(step * self.rows + row) * h..][..h]);
+        if r.cell.kind == CellKind::Lstm {
+            into[h..].copy_from_slice(r.cell_cache.cell_state(r.cell, step, row));
+        }
+    }
+
+    /// Backward of the last [`AgentNet::forward`] with the same `params` and `obs`: given the gradient `d_out`
+    /// `[T, R, N]` of the outputs, overwrites `grads` `[P]` with that of the parameters and `d_obs` `[T, R, D]`, if
+    /// given, with that of the inputs. Nothing flows into the first memory.
+    ///
+    /// # Errors
+    /// A buffer of another length.
+    ///
+    /// # Panics
+    /// If `params`, `obs`, `d_out`, `grads` or `d_obs` have another length.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &mut self,
+        backend: &mut Backend,
+        params: &[f32],
+        obs: &[f32],
+        d_out: &[f32],
+        grads: &mut [f32],
+        d_obs: Option<&mut [f32]>,
+    ) -> Result<()> {
+        let [trunk, cell, head] = self.ranges();
+        assert_eq!(params.len(), head.end, "params [P]");
+        assert_eq!(grads.len(), head.end, "grads [P]");
+        let n = self.steps * self.rows;
+        let cache = &mut self.trunk_cache;
+        let Some(r) = &mut self.recurrence else {
+            backend.mlp_backward(&self.trunk, params, n, obs, cache, d_out, grads, d_obs);
+            return Ok(());
+        };
+        let gates = &mut r.gates[..n * r.cell.gate_width()];
+        let hidden = &r.hidden[..n * r.cell.width];
+        let d_hidden = &mut r.d_hidden[..n * r.cell.width];
+        let of_head = &mut grads[head.clone()];
+        let (params_head, head_cache) = (&params[head], &mut r.head_cache);
+        backend.mlp_backward(&r.head, params_head, n, hidden, head_cache, d_out, of_head, Some(d_hidden));
+        let call = CellBackward {
+            shape: r.cell,
+            params: &params[cell.clone()],
+            d_hidden,
+            grads: &mut grads[cell],
+            d_input_side: gates,
+            d_memory: None,
+        };
+        backend.cell_backward(&mut r.cell_cache, call)?;
+        let of_trunk = &mut grads[trunk.clone()];
+        backend.mlp_backward(&self.trunk, &params[trunk], n, obs, cache, gates, of_trunk, d_obs);
+        Ok(())
+    }
+
+    /// The parameters as a PyTorch state dictionary, weights as `[out, in]`. Without a cell the names are those of one
+    /// `Sequential` (`0.weight`); with one those of `encoder` (a `Sequential`, if it has layers), `rnn` (a `GRUCell` or
+    /// `LSTMCell`) and `head` (a `Sequential`).
+    ///
+    /// # Panics
+    /// If `params` is not `[P]`.
+    pub fn to_torch(&self, params: &[f32]) -> Vec<NamedTensor> {
+        assert_eq!(params.len(), self.param_count(), "params [P]");
+        let convert = |t: NetTensor| {
+            let source = &params[t.range];
+            if t.kind != TensorKind::Weight {
+                return NamedTensor { name: t.name, shape: vec![t.cols], values: source.to_vec() };
+            }
+            let values = (0..t.cols).flat_map(|j| (0..t.rows).map(move |k| source[k * t.cols + j])).collect();
+            NamedTensor { name: t.name, shape: vec![t.cols, t.rows], values }
+        };
+        self.tensors().into_iter().map(convert).collect()
+    }
+}
+
+impl Recurrence {
+    fn fit(&mut self, n: usize) {
+        let grow = |buffer: &mut Vec<f32>, len: usize| {
+            if buffer.len() < len {
+                buffer.resize(len, 0.0);
+            }
+        };
+        grow(&mut self.gates, n * self.cell.gate_width());
+        grow(&mut self.hidden, n * self.cell.width);
+        grow(&mut self.d_hidden, n * self.cell.width);
+    }
+}
+
+/// Tensors of a row of layers from `offset` on. If it `feeds_cell`, the last layer is the input side of a cell's gates.
+fn layers(prefix: &str, shape: &MlpShape, offset: usize, feeds_cell: bool) -> Vec<NetTensor> {
+    // Modules of a Sequential a hidden layer: linear, activation, and the norm between.
+    let modules = if shape.layer_norm { 3 } else { 2 };
+    let name = |t: &coact_kernels::TensorRange| {
+        let input_side = feeds_cell && t.layer == shape.hidden.len();
+        let (module, part) = match t.kind {
+            TensorKind::Weight if input_side => return "rnn.weight_ih".into(),
+            TensorKind::Bias if input_side => return "rnn.bias_ih".into(),
+            TensorKind::Weight => (t.layer * modules, "weight"),
+            TensorKind::Bias => (t.layer * modules, "bias"),
+            TensorKind::NormGain => (t.layer * modules + 1, "weight"),
+            TensorKind::NormShift => (t.layer * modules + 1, "bias"),
+        };
+        format!("{prefix}{module}.{part}")
+    };
+    let convert = |t: coact_kernels::TensorRange| NetTensor {
+        name: name(&t),
+        kind: t.kind,
+        range: t.range().start + offset..t.range().end + offset,
+        rows: t.rows,
+        cols: t.cols,
+    };
+    shape.tensors().into_iter().map(convert).collect()
+}
+
+#[cfg(test)]
+mod tests;
