@@ -39,9 +39,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     let threads = args.count("--threads")?;
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
     let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
-    let coact = if trains { Some(process::release_binary(root, "coact")?) } else { None };
+    let coact = if trains { Some(process::binary(root, "release", "coact")?) } else { None };
 
-    let mut command = Command::new(process::release_binary(root, "measure")?);
+    let mut command = Command::new(process::binary(root, "release", "measure")?);
     command.current_dir(root).args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");

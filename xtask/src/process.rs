@@ -69,9 +69,10 @@ pub fn built(root: &Path, profile: &str, what: &[&str]) -> Result<Vec<PathBuf>> 
     Ok(String::from_utf8_lossy(&stdout.stdout).lines().filter_map(path).collect())
 }
 
-/// Builds one binary for release and returns its path.
-pub fn release_binary(root: &Path, name: &str) -> Result<PathBuf> {
-    let built = built(root, "release", &["--bin", name])?;
+/// Builds one binary in `profile` and returns its path. What measures is built for "release"; what checks is built in
+/// the profile of the tests ("dev", optimized too), which have built most of what it needs.
+pub fn binary(root: &Path, profile: &str, name: &str) -> Result<PathBuf> {
+    let built = built(root, profile, &["--bin", name])?;
     built.into_iter().next_back().ok_or_else(|| Failure::Run(format!("cargo built no binary {name}")))
 }
 
