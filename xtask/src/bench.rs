@@ -9,7 +9,7 @@ use crate::{Failure, Result, peers, process};
 
 /// Help text.
 pub const HELP: &str = "\
-Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N]
+Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N] [--device D]
 
 Measures and prints a table. SUITE is one or more of these, all if none is named:
   act       observations to actions, 96 to 3,072 rows
@@ -25,6 +25,8 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --peers LIST    measures peers in the same run, alternating: jax, mpe2, cpprb, gymnasium, torch, with commas between.
                   Their packages are installed in .peers/ first (torch takes several GB)
   --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
+  --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies
+                  there and back; without a GPU this is an error
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
@@ -32,16 +34,19 @@ const SUITES: &[&str] = &["act", "update", "envs", "replay", "rollout", "trainin
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {
-    let args = Args::parse(args, &["--quick"], &["--json", "--peers", "--threads"])?;
+    let args = Args::parse(args, &["--quick"], &["--json", "--peers", "--threads", "--device"])?;
     if let Some(word) = args.words.iter().find(|w| !SUITES.contains(&w.as_str())) {
         return Err(Failure::Usage(format!("unknown suite `{word}`; one of: {}", SUITES.join(", "))));
     }
     let threads = args.count("--threads")?;
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
     let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
-    let coact = if trains { Some(process::binary(root, "release", "coact")?) } else { None };
+    let coact = if trains { Some(process::binary(root, "release", "coact", &[])?) } else { None };
 
-    let mut command = Command::new(process::binary(root, "release", "measure")?);
+    let device = args.option("--device");
+    let features: &[&str] =
+        if device.is_some_and(|d| d != "cpu") { &["--features", "coact-benches/cuda"] } else { &[] };
+    let mut command = Command::new(process::binary(root, "release", "measure", features)?);
     command.current_dir(root).args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");
@@ -51,6 +56,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     }
     if let Some(n) = threads {
         command.args(["--threads", &n.to_string()]);
+    }
+    if let Some(device) = device {
+        command.args(["--device", device]);
     }
     if let Some(path) = coact {
         command.arg("--coact").arg(path);

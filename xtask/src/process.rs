@@ -69,10 +69,10 @@ pub fn built(root: &Path, profile: &str, what: &[&str]) -> Result<Vec<PathBuf>> 
     Ok(String::from_utf8_lossy(&stdout.stdout).lines().filter_map(path).collect())
 }
 
-/// Builds one binary in `profile` and returns its path. What measures is built for "release"; what checks is built in
+/// Builds one binary in `profile`, with further `options` of cargo, and returns its path. What measures is built for "release"; what checks is built in
 /// the profile of the tests ("dev", optimized too), which have built most of what it needs.
-pub fn binary(root: &Path, profile: &str, name: &str) -> Result<PathBuf> {
-    let built = built(root, profile, &["--bin", name])?;
+pub fn binary(root: &Path, profile: &str, name: &str, options: &[&str]) -> Result<PathBuf> {
+    let built = built(root, profile, &[&["--bin", name], options].concat())?;
     built.into_iter().next_back().ok_or_else(|| Failure::Run(format!("cargo built no binary {name}")))
 }
 

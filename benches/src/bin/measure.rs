@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use coact_benches::contest::Care;
 use coact_benches::peer::{NAMES, Peers};
 use coact_benches::suites::{ALL, Session, Suite};
+use coact_kernels::Device;
 
 struct Request {
     suites: Vec<&'static Suite>,
@@ -17,7 +18,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
     let mut suites: Vec<&Suite> = Vec::new();
     let mut peers: Vec<String> = Vec::new();
     let (mut python, mut json, mut coact) = (PathBuf::from("python3"), None, None);
-    let (mut quick, mut threads) = (false, vec![1, 2]);
+    let (mut quick, mut threads, mut device) = (false, vec![1, 2], Device::Cpu);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         let mut value = || rest.next().cloned().ok_or_else(|| format!("{arg} needs a value"));
@@ -27,6 +28,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--python" => python = PathBuf::from(value()?),
             "--coact" => coact = Some(PathBuf::from(value()?)),
             "--threads" => threads = vec![value()?.parse().map_err(|e| format!("--threads: {e}"))?],
+            "--device" => device = value()?.parse().map_err(|e| format!("--device: {e}"))?,
             "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
             name => {
                 let names = || ALL.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
@@ -43,7 +45,11 @@ fn parse(args: &[String]) -> Result<Request, String> {
     }
     let care = if quick { Care::QUICK } else { Care::FULL };
     let peers = Peers::new(python, peers);
-    Ok(Request { suites, session: Session { care, threads, quick, coact, peers, found: Vec::new() }, json })
+    Ok(Request {
+        suites,
+        session: Session { care, threads, device, quick, coact, peers, found: Vec::new() },
+        json,
+    })
 }
 
 fn measure(request: Request) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! `act`: observations to actions through a shared 18-64-64-5 Q-network, greedy and with exploration. A call is one
 //! batch of rows.
 
-use coact_kernels::{Act, ActScratch, Exploration};
+use coact_kernels::{Act, ActScratch, Device, Exploration};
 
 use super::Session;
 use super::network::{AGENTS, backend, parameters, q_shape};
@@ -18,7 +18,7 @@ const EPSILON: f32 = 0.05;
 /// What a kernel said.
 pub fn run(session: &mut Session) -> Result<(), String> {
     for (label, epsilon) in [("greedy", 0.0), ("epsilon_greedy", EPSILON)] {
-        for rows in [96, 768, 3072] {
+        for &rows in session.rows() {
             let peer = |peer, goal: f64| PeerCall {
                 peer,
                 measure: "act",
@@ -31,9 +31,11 @@ pub fn run(session: &mut Session) -> Result<(), String> {
                 variant: "",
                 goal: (rows == 96).then_some(goal),
             };
-            let ours = session.threads.iter().map(|&threads| Ok((threads, acting(rows, epsilon, threads)?)));
+            let device = session.device;
+            let ours =
+                session.threads.iter().map(|&threads| Ok((threads, acting(rows, epsilon, device, threads)?)));
             session.hold(Contest {
-                name: format!("act/{label}/rows{rows}"),
+                name: format!("act/{}{label}/rows{rows}", session.place()),
                 unit: Unit::Microseconds,
                 items: 1.0,
                 goal: None,
@@ -50,8 +52,8 @@ pub fn run(session: &mut Session) -> Result<(), String> {
 ///
 /// # Errors
 /// What the backend said.
-pub fn acting(rows: usize, epsilon: f32, threads: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(threads)?;
+pub fn acting(rows: usize, epsilon: f32, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, threads)?;
     let shape = q_shape();
     let params = parameters(&shape, 0);
     let mut rng = data::stream(10);

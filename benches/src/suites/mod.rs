@@ -10,6 +10,8 @@ pub mod update;
 
 use std::path::PathBuf;
 
+use coact_kernels::Device;
+
 use crate::contest::{Care, Contest, Run};
 use crate::peer::Peers;
 use crate::report::{Measurement, head};
@@ -38,6 +40,8 @@ pub struct Session {
     pub care: Care,
     /// Numbers of threads that ours may use; the faster one counts.
     pub threads: Vec<usize>,
+    /// Where `act` and `update` run; the other suites know only the CPU.
+    pub device: Device,
     /// Smaller work for a look.
     pub quick: bool,
     /// The `coact` binary, for the suite that trains.
@@ -49,6 +53,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// Part of a name: nothing for the CPU, whose names are older than other devices.
+    fn place(&self) -> &'static str {
+        if self.on_gpu() { "cuda/" } else { "" }
+    }
+
+    fn on_gpu(&self) -> bool {
+        matches!(self.device, Device::Cuda(_))
+    }
+
+    /// Rows of `act`: more on a GPU, which few rows do not fill.
+    fn rows(&self) -> &'static [usize] {
+        if self.on_gpu() { &[96, 768, 3072, 24_576, 98_304] } else { &[96, 768, 3072] }
+    }
+
     /// Holds a contest, prints its lines and keeps them.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The network that the suites share: 18-64-64-5, ReLU, three agents with one set of parameters, as `simple_spread`
 //! has it.
 
-use coact_kernels::{Activation, Backend, CpuOptions, QShape, TensorKind};
+use coact_kernels::{Activation, Backend, CpuOptions, Device, QShape, TensorKind};
 
 use crate::data;
 
@@ -30,10 +30,11 @@ pub fn parameters(shape: &QShape, index: u32) -> Vec<f32> {
     params
 }
 
-/// A backend with this number of threads and the best instruction set.
+/// A backend on this device, with this number of threads and the best instruction set.
 ///
 /// # Errors
 /// What the backend said.
-pub fn backend(threads: usize) -> Result<Backend, String> {
-    Backend::cpu(CpuOptions { threads, isa: None }).map_err(|e| e.to_string())
+pub fn backend(device: Device, threads: usize) -> Result<Backend, String> {
+    let chosen = device.backend(CpuOptions { threads, isa: None });
+    chosen.map(|(backend, _)| backend).map_err(|e| e.to_string())
 }

@@ -1,7 +1,7 @@
 //! `rollout`: policy, environment step and storing, of 256 copies of `simple_spread`; a call is one step of all.
 
 use coact_core::{ActionBatch, BatchEnv, StepBatch};
-use coact_kernels::{Act, ActScratch, Backend, Exploration, QShape};
+use coact_kernels::{Act, ActScratch, Backend, Device, Exploration, QShape};
 use coact_replay::{Replay, ReplayConfig};
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ impl Rollout {
         let shape = q_shape();
         Ok(Self {
             actions: ActionBatch::new(envs.spec(), ENVS),
-            backend: backend(threads)?,
+            backend: backend(Device::Cpu, threads)?,
             params: parameters(&shape, 0),
             scratch: ActScratch::new(&shape, ENVS, AGENTS),
             shape,

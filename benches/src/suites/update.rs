@@ -5,7 +5,9 @@
 
 use std::hint::black_box;
 
-use coact_kernels::{Clip, DenseForward, GroupBatch, Loss, Mixer, OptimStep, Rule, Update, UpdateScratch};
+use coact_kernels::{
+    Clip, DenseForward, Device, GroupBatch, Loss, Mixer, OptimStep, Rule, Update, UpdateScratch,
+};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::Session;
@@ -42,9 +44,10 @@ pub fn run(session: &mut Session) -> Result<(), String> {
             ..peer("jax", "update_scan", None)
         };
         let torch = |measure, variant| PeerCall { variant, ..peer("torch", measure, Some(torch_goal)) };
-        let ours = session.threads.iter().map(|&threads| Ok((threads, updating(batch, threads)?)));
+        let device = session.device;
+        let ours = session.threads.iter().map(|&threads| Ok((threads, updating(batch, device, threads)?)));
         session.hold(Contest {
-            name: format!("update/vdn/b{batch}"),
+            name: format!("update/{}vdn/b{batch}", session.place()),
             unit: Unit::Microseconds,
             items: 1.0,
             goal: None,
@@ -92,8 +95,8 @@ fn columns(batch: usize, index: u32) -> Columns {
 ///
 /// # Errors
 /// What the backend said.
-pub fn updating(batch: usize, threads: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(threads)?;
+pub fn updating(batch: usize, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, threads)?;
     let shape = q_shape();
     let pool: Vec<Columns> = (0..POOL as u32).map(|i| columns(batch, i)).collect();
     let (mut params, target) = (parameters(&shape, 0), parameters(&shape, 1));
@@ -217,7 +220,7 @@ fn peak(goal: Option<f64>) -> Bound<'static> {
 /// # Errors
 /// What the backend said.
 pub fn dense(rows: usize, inputs: usize, outputs: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(1)?;
+    let mut backend = backend(Device::Cpu, 1)?;
     let mut rng = data::stream(30);
     let input = data::normals(&mut rng, rows * inputs);
     let weight = data::normals(&mut rng, inputs * outputs);

@@ -99,7 +99,7 @@ pub struct TrainArgs {
     /// Worker threads; 0 for all cores
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Device: auto or cpu
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "D")]
     pub device: Option<String>,
     /// Run folder; must not exist yet [default: runs/PRESET-seedN]

@@ -30,7 +30,7 @@ coact_core::settings! {
         seed: u64 = 0,
         /// Worker threads; 0 for all cores. Does not change results.
         threads: usize = 0,
-        /// Device: "auto" or "cpu". Does not change results.
+        /// Device: "auto", "cpu", "cuda" or "cuda:N". Does not change results.
         device: String = "auto".into(),
         /// Instruction set: "auto", "avx512", "avx2", "neon" or "portable". Does not change results.
         isa: String = "auto".into(),

@@ -1,6 +1,6 @@
 //! `coact list` and `coact info`.
 
-use coact_kernels::Isa;
+use coact_kernels::{GpuInfo, Isa};
 use serde_json::{Value, json};
 
 use crate::args::{InfoArgs, ListArgs};
@@ -132,18 +132,46 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let isas: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
     let best = Isa::detect().name();
+    let gpus = coact_kernels::gpus();
     if args.json {
         say(json!({
             "version": env!("CARGO_PKG_VERSION"), "cores": cores, "instruction_sets": isas,
-            "instruction_set": best, "devices": ["cpu"],
+            "instruction_set": best, "devices": device_names(&gpus), "gpus": gpu_json(&gpus),
         }));
         return Ok(());
     }
     say(format!("coact {}", env!("CARGO_PKG_VERSION")));
     say(format!("cores             {cores}"));
     say(format!("instruction sets  {} (auto takes {best}; results do not depend on it)", isas.join(", ")));
-    say("devices           cpu (this build has no other)");
+    say("devices           cpu");
+    match &gpus {
+        Ok(gpus) => gpus.iter().for_each(|gpu| say(format!("                  {gpu}"))),
+        Err(why) => say(format!("                  {why}")),
+    }
     Ok(())
+}
+
+type Gpus = std::result::Result<Vec<GpuInfo>, coact_kernels::Error>;
+
+/// What `--device` takes on this machine.
+fn device_names(gpus: &Gpus) -> Vec<String> {
+    let names = gpus.iter().flatten().map(|gpu| format!("cuda:{}", gpu.ordinal));
+    std::iter::once("cpu".to_string()).chain(names).collect()
+}
+
+/// The GPUs, or why there is none.
+fn gpu_json(gpus: &Gpus) -> Value {
+    let gpu = |gpu: &GpuInfo| {
+        let ((major, minor), (driver, sub)) = (gpu.capability, gpu.driver);
+        json!({
+            "name": gpu.name, "memory_bytes": gpu.memory, "compute_capability": format!("{major}.{minor}"),
+            "driver_cuda": format!("{driver}.{sub}"),
+        })
+    };
+    match gpus {
+        Ok(gpus) => gpus.iter().map(gpu).collect(),
+        Err(why) => json!(why.to_string()),
+    }
 }
 
 /// Says what a key does; `all` lists every key.

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use coact_core::{BatchEnv, EnvSpec};
-use coact_kernels::{Backend, CpuOptions, Isa};
+use coact_kernels::{Backend, CpuOptions, Device, Isa};
 use coact_runner::checkpoint::CheckpointStore;
 use coact_runner::{Training, write_atomic};
 
@@ -168,20 +168,20 @@ pub fn build_eval_env(config: &Config, episodes: usize) -> Result<Box<dyn BatchE
 /// # Errors
 /// A device or instruction set that is unknown or not there.
 pub fn build_backend(config: &Config) -> Result<Backend> {
-    match config.team.device.as_str() {
-        "auto" | "cpu" => {}
-        other => {
-            let text = format!(
-                "device `{other}` is not available; this build has `cpu` (and `auto`, which takes it)"
-            );
-            return Err(Error::usage(text));
-        }
-    }
+    choose_backend(config).map(|(backend, _)| backend)
+}
+
+/// [`build_backend`], and why it is this one.
+///
+/// # Errors
+/// As there.
+pub fn choose_backend(config: &Config) -> Result<(Backend, String)> {
+    let device: Device = config.team.device.parse().map_err(Error::usage)?;
     let isa = match config.team.isa.as_str() {
         "auto" => None,
         name => Some(name.parse::<Isa>().map_err(Error::usage)?),
     };
-    Backend::cpu(CpuOptions { threads: config.threads(), isa }).map_err(Error::usage)
+    device.backend(CpuOptions { threads: config.threads(), isa }).map_err(Error::usage)
 }
 
 /// The learner of a configuration for an environment with `spec`.

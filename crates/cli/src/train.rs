@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::args::TrainArgs;
 use crate::config::{Config, Layers};
 use crate::console::{note, say};
-use crate::run_folder::{RunFolder, build_eval_env, build_learner, build_run};
+use crate::run_folder::{RunFolder, build_eval_env, build_learner, build_run, choose_backend};
 use crate::{Error, Result, list, play, presets, report_command};
 
 /// Trains a team, evaluates it, and leaves a run folder with curves, agents, a picture and a report.
@@ -160,6 +160,8 @@ fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
             },
             bytes as f64 / (1024.0 * 1024.0)
         ));
+        let (backend, why) = choose_backend(config)?;
+        note(format!("on {} (device {}: {why})", backend.describe(), config.team.device));
     }
     Ok(())
 }
