@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod error;
 pub mod init;
+pub mod mixer;
 pub mod mlp;
 pub mod optim;
 pub mod qnet;
@@ -14,6 +15,7 @@ pub mod schedule;
 pub use agent::{AgentNet, AgentNetShape, Cell, CellKind, NetTensor};
 pub use error::{Error, Result};
 pub use init::Init;
+pub use mixer::{JointValue, Mixer, MixerInput, MixerKind, MixerShape, QmixWidths, QplexWidths};
 pub use mlp::Mlp;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use qnet::{NamedTensor, QNetworks, Sharing};
