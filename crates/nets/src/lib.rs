@@ -4,12 +4,14 @@
 //! losses of algorithms, replay, environments.
 
 pub mod agent;
+pub mod distribution;
 pub mod error;
 pub mod init;
 pub mod mixer;
 pub mod mlp;
 pub mod optim;
 pub mod qnet;
+pub mod real;
 pub mod schedule;
 
 pub use agent::{AgentNet, AgentNetShape, Cell, CellKind, NetTensor};
@@ -19,4 +21,5 @@ pub use mixer::{JointValue, Mixer, MixerInput, MixerKind, MixerShape, QmixWidths
 pub use mlp::Mlp;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use qnet::{NamedTensor, QNetworks, Sharing};
+pub use real::Real;
 pub use schedule::Schedule;
