@@ -7,7 +7,10 @@
 pub mod error;
 pub mod learner;
 pub mod noise;
+pub mod policy;
+pub mod returns;
 pub mod value;
+pub mod value_norm;
 
 pub use error::{Error, Result};
 pub use learner::{

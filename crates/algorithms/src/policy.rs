@@ -1,0 +1,3 @@
+//! Policy gradients on policy.
+
+pub mod loss;
