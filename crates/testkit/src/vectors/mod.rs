@@ -12,6 +12,7 @@ mod markov_games;
 mod models;
 mod modules;
 mod optimizers;
+mod policy_gradients;
 mod regret;
 mod replay;
 mod schedules;
@@ -59,6 +60,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("cfr", regret::check),
     ("mdp", models::check),
     ("games_stochastic_zero_sum", markov_games::check),
+    ("rl_gae", policy_gradients::check_gae),
+    ("rl_td_lambda", policy_gradients::check_td_lambda),
+    ("rl_ppo_loss", policy_gradients::check_ppo_loss),
+    ("rl_distributions", policy_gradients::check_distributions),
+    ("rl_valuenorm", policy_gradients::check_value_norm),
 ];
 
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
