@@ -145,6 +145,36 @@ pub(crate) fn table_of(value: &Value, name: &str, rows: usize, columns: usize) -
     }
 }
 
+/// Nested lists of numbers, row-major, with their lengths from the outside in.
+pub(crate) fn tensor<const D: usize>(value: &Value, name: &str) -> Result<(Vec<f64>, [usize; D]), Fault> {
+    let fault = || format!("field `{name}` is not a tensor of {D} dimensions");
+    let (mut dims, mut lists) = ([0; D], vec![field(value, name)?]);
+    for dim in &mut dims {
+        let inner: Option<Vec<&Vec<Value>>> = lists.iter().map(|list| list.as_array()).collect();
+        let inner = inner.ok_or_else(fault)?;
+        *dim = inner.first().map_or(0, |list| list.len());
+        if *dim == 0 || inner.iter().any(|list| list.len() != *dim) {
+            return Err(fault());
+        }
+        lists = inner.into_iter().flatten().collect();
+    }
+    let numbers: Option<Vec<f64>> = lists.into_iter().map(as_number).collect();
+    Ok((numbers.ok_or_else(fault)?, dims))
+}
+
+/// A tensor of this shape.
+pub(crate) fn tensor_of<const D: usize>(
+    value: &Value,
+    name: &str,
+    dims: [usize; D],
+) -> Result<Vec<f64>, Fault> {
+    let (values, found) = tensor(value, name)?;
+    match found == dims {
+        true => Ok(values),
+        false => Err(format!("field `{name}` is {found:?}, {dims:?} belongs there")),
+    }
+}
+
 /// A text.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, Fault> {
     field(value, name)?.as_str().ok_or_else(|| format!("field `{name}` is not a text"))

@@ -1,6 +1,11 @@
-//! `nn_modules`: whole perceptrons and layer norm, forward and backward.
+//! `nn_modules`: whole perceptrons, recurrent cells, convolutions and layer norm, forward and backward.
 
-use coact_kernels::{Activation, Backend, CpuOptions, LAYER_NORM_EPS, MlpCache, MlpShape, TensorKind};
+mod cells;
+mod convolutions;
+
+use coact_kernels::{
+    Activation, Backend, CellKind, CpuOptions, LAYER_NORM_EPS, MlpCache, MlpShape, TensorKind,
+};
 use serde_json::Value;
 
 use super::case::{field, number, numbers, single, table, table_of};
@@ -16,6 +21,9 @@ pub(crate) fn check(case: &mut Case<'_>) -> Result<(), Fault> {
             "mlp_tanh" => mlp(case, name, &mut backend, Activation::Tanh, recorded),
             "mlp_relu" => mlp(case, name, &mut backend, Activation::Relu, recorded),
             "layer_norm" => layer_norm(case, &mut backend, recorded),
+            "gru_cell" | "gru" => cells::check(case, name, &mut backend, CellKind::Gru, recorded),
+            "lstm_cell" | "lstm" => cells::check(case, name, &mut backend, CellKind::Lstm, recorded),
+            _ if name.starts_with("conv2d") => convolutions::check(case, name, &mut backend, recorded),
             "seed" => Ok(()),
             other => {
                 case.not_covered(other);
