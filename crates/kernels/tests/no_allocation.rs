@@ -1,11 +1,12 @@
-//! After a first call that grows the scratch, `act`, `update`, `optim_step` and the layers take no memory, on any
-//! thread.
+//! After a first call that grows the scratch, `act`, `update`, `optim_step`, layers, recurrent cells and convolutions take no
+//! memory, on any thread.
 
 #![allow(clippy::unwrap_used)]
 
 use coact_kernels::{
-    Act, ActScratch, Activation, Backend, Clip, CpuOptions, Exploration, GroupBatch, Loss, Mixer, MlpCache,
-    OptimStep, QShape, Rule, Update, UpdateScratch,
+    Act, ActScratch, Activation, Backend, CellBackward, CellCache, CellForward, CellKind, CellShape, Clip,
+    ConvBackward, ConvCache, ConvForward, ConvShape, CpuOptions, Exploration, GroupBatch, Loss, Mixer,
+    MlpCache, OptimStep, QShape, Rule, Update, UpdateScratch,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -152,11 +153,102 @@ impl Buffers {
     }
 }
 
+/// Steps of a recurrent cell, forward and backward.
+struct Steps {
+    shape: CellShape,
+    steps: usize,
+    rows: usize,
+    params: Vec<f32>,
+    grads: Vec<f32>,
+    gates: Vec<f32>,
+    hidden: Vec<f32>,
+    memory: Vec<f32>,
+    is_first: Vec<bool>,
+}
+
+impl Steps {
+    fn new(kind: CellKind, steps: usize, rows: usize) -> Self {
+        let shape = CellShape { kind, width: 32 };
+        let (n, p) = (steps * rows, shape.param_count());
+        Self {
+            shape,
+            steps,
+            rows,
+            params: vec![0.01; p],
+            grads: vec![0.0; p],
+            gates: vec![0.1; n * shape.gate_width()],
+            hidden: vec![0.0; n * shape.width],
+            memory: vec![0.0; rows * shape.memory_width()],
+            is_first: (0..n).map(|i| i % 7 == 0).collect(),
+        }
+    }
+
+    fn round(&mut self, backend: &mut Backend, cache: &mut CellCache) {
+        let Self { shape, steps, rows, params, grads, gates, hidden, memory, is_first } = self;
+        let (shape, steps, rows) = (*shape, *steps, *rows);
+        let call = CellForward { shape, params, steps, rows, input_side: gates, is_first, memory, hidden };
+        backend.cell_forward(cache, call).unwrap();
+        let (d_hidden, d_memory) = (&*hidden, Some(&mut memory[..]));
+        let call = CellBackward { shape, params, d_hidden, grads, d_input_side: gates, d_memory };
+        backend.cell_backward(cache, call).unwrap();
+    }
+}
+
+/// Rows through a convolution, forward and backward.
+struct Grids {
+    shape: ConvShape,
+    rows: usize,
+    params: Vec<f32>,
+    grads: Vec<f32>,
+    input: Vec<f32>,
+    d_input: Vec<f32>,
+    output: Vec<f32>,
+    d_output: Vec<f32>,
+}
+
+impl Grids {
+    fn new(rows: usize) -> Self {
+        let shape =
+            ConvShape { channels: 4, height: 5, width: 5, filters: 8, kernel: [3, 3], stride: 1, padding: 1 };
+        let (p, input, output) = (shape.param_count(), rows * shape.input(), rows * shape.output());
+        let zeros = |n| vec![0.0; n];
+        let (input, d_input) = (vec![0.3; input], zeros(input));
+        let (output, d_output) = (zeros(output), vec![0.1; output]);
+        Self { shape, rows, params: vec![0.01; p], grads: zeros(p), input, d_input, output, d_output }
+    }
+
+    fn round(&mut self, backend: &mut Backend, cache: &mut ConvCache) {
+        let Self { shape, rows, params, grads, input, d_input, output, d_output } = self;
+        let (shape, rows, activation) = (*shape, *rows, Some(Activation::Relu));
+        backend.conv_forward(cache, ConvForward { shape, params, rows, input, activation, output }).unwrap();
+        let d_input = Some(&mut d_input[..]);
+        let call = ConvBackward { shape, params, rows, input, activation, output, d_output, grads, d_input };
+        backend.conv_backward(cache, call).unwrap();
+    }
+}
+
+fn cells_and_convolutions(backend: &mut Backend) {
+    for (steps, rows) in [(20, 100), (2, 300), (1, 5)] {
+        let [mut gru, mut lstm] = [CellKind::Gru, CellKind::Lstm].map(|kind| Steps::new(kind, steps, rows));
+        let mut grids = Grids::new(steps * rows);
+        let (mut cell_cache, mut conv_cache) = (CellCache::new(), ConvCache::new());
+        let mut round = || {
+            gru.round(backend, &mut cell_cache);
+            lstm.round(backend, &mut cell_cache);
+            grids.round(backend, &mut conv_cache);
+        };
+        assert!(taken(&mut round) > 0, "the counter does not count");
+        let later = taken(|| (0..5).for_each(|_| round()));
+        assert_eq!(later, 0, "{steps} steps of {rows} rows");
+    }
+}
+
 /// One test, so that nothing else allocates beside it.
 #[test]
 fn nothing_is_taken_after_the_first_call() {
     for threads in [1, 2] {
         let mut backend = Backend::cpu(CpuOptions { threads, isa: None }).unwrap();
+        cells_and_convolutions(&mut backend);
         // 2000 samples: stretches of blocks apart; 100: a shared block, cut by the end of the batch.
         for (batch, own) in [(2000, false), (2000, true), (100, false), (100, true)] {
             let mut b = Buffers::new(batch, own);

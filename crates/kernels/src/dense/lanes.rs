@@ -1,8 +1,8 @@
-//! A vector of floats as the tiles need it, with one implementation an instruction set. All operations are those
+//! A vector of floats as tiles and gates need it, with one implementation an instruction set. All operations are those
 //! of IEEE 754 on each lane, so implementations agree to the bit.
 
 /// Lanes of a vector.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Number of lanes.
     const W: usize;
 
@@ -53,6 +53,36 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The instruction set is there.
     unsafe fn where_positive(self, h: Self) -> Self;
+
+    /// Sum, difference, product and quotient.
+    ///
+    /// # Safety
+    /// The instruction set is there. (So for those below.)
+    unsafe fn add(self, b: Self) -> Self;
+    /// See [`Lanes::add`].
+    unsafe fn sub(self, b: Self) -> Self;
+    /// See [`Lanes::add`].
+    unsafe fn mul(self, b: Self) -> Self;
+    /// See [`Lanes::add`].
+    unsafe fn div(self, b: Self) -> Self;
+
+    /// `limit` where above it, else itself; NaN stays.
+    unsafe fn at_most(self, limit: f32) -> Self;
+
+    /// `limit` where below it, else itself; NaN stays.
+    unsafe fn at_least(self, limit: f32) -> Self;
+
+    /// Without its sign.
+    unsafe fn abs(self) -> Self;
+
+    /// Itself, which has no sign, with the sign of `x`.
+    unsafe fn signed_as(self, x: Self) -> Self;
+
+    /// `below` where less than `limit`, else `above`.
+    unsafe fn choose(self, limit: f32, below: Self, above: Self) -> Self;
+
+    /// `2^k` where it is `1.5 * 2^23 + k`.
+    unsafe fn power_of_two(self) -> Self;
 }
 
 /// Four floats in plain Rust: one vector of NEON.
@@ -108,4 +138,60 @@ impl Lanes for [f32; 4] {
     unsafe fn where_positive(self, h: Self) -> Self {
         std::array::from_fn(|i| if h[i] > 0.0 { self[i] } else { 0.0 })
     }
+
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] / b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: f32) -> Self {
+        self.map(|v| if v > limit { limit } else { v })
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, limit: f32) -> Self {
+        self.map(|v| if v < limit { limit } else { v })
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+
+    #[inline(always)]
+    unsafe fn signed_as(self, x: Self) -> Self {
+        std::array::from_fn(|i| f32::from_bits(self[i].to_bits() | (x[i].to_bits() & SIGN)))
+    }
+
+    #[inline(always)]
+    unsafe fn choose(self, limit: f32, below: Self, above: Self) -> Self {
+        std::array::from_fn(|i| if self[i] < limit { below[i] } else { above[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        self.map(|v| f32::from_bits(v.to_bits().wrapping_add(TO_EXPONENT) << 23))
+    }
 }
+
+/// The sign of a float.
+pub(super) const SIGN: u32 = 0x8000_0000;
+
+/// Turns the bits of `1.5 * 2^23 + k` into `k` and the bias of the exponent, but for bits that a shift by 23 loses.
+pub(super) const TO_EXPONENT: u32 = 127_u32.wrapping_sub(12_582_912.0_f32.to_bits());

@@ -5,11 +5,11 @@
 //! Operations: `m n k` multiply-adds; bytes: `4 (m k + k n + m n)`.
 
 mod cpu;
-mod lanes;
+pub(crate) mod lanes;
 pub mod reference;
 mod tile;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+pub(crate) mod x86;
 
 pub(crate) use cpu::product;
 
