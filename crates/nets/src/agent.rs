@@ -1,4 +1,4 @@
-//! The network of an agent: an encoder, on request a recurrent cell, a head; forward over sequences and backward through
+//! The network of an agent: on request convolutions over a grid, an encoder, on request a recurrent cell, a head; forward over sequences and backward through
 //! time. It owns no parameters, only what backward needs, so that one network serves any number of parameter sets.
 //!
 //! Without a cell this is one multilayer perceptron over all `T R` rows. With one, the encoder's last layer gives the input
@@ -6,6 +6,8 @@
 //! gates goes step by step.
 //!
 //! Not here: actions, losses, targets, several agents with weights of their own (one call a set).
+
+mod tensors;
 
 use std::ops::Range;
 
@@ -15,10 +17,16 @@ use coact_kernels::{
 };
 
 pub use coact_kernels::CellKind;
+pub use tensors::NetTensor;
 
+use self::tensors::{convolutions, layers};
+use crate::grid::{GridNet, GridShape};
 use crate::init::{Init, initialize_gates, initialize_part};
 use crate::qnet::NamedTensor;
 use crate::{Error, Result};
+
+/// Number of the first tensor of the convolutions in the streams of first values, past those of all other layers.
+const GRID_TENSORS: u64 = 1 << 32;
 
 /// A recurrent cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub struct Cell {
 pub struct AgentNetShape {
     /// Input width, `D`.
     pub input: usize,
+    /// Convolutions over the grid that observations begin with, before the encoder.
+    pub grid: Option<GridShape>,
     /// Widths of the hidden layers before the cell.
     pub encoder: Vec<usize>,
     /// Recurrent cell; without one, encoder and head are one row of layers.
@@ -52,17 +62,29 @@ impl AgentNetShape {
     /// A linear layer: no hidden layers and no cell.
     pub fn linear(input: usize, output: usize) -> Self {
         let activation = Activation::Relu;
-        Self { input, encoder: vec![], cell: None, head: vec![], output, activation, layer_norm: false }
+        Self {
+            input,
+            grid: None,
+            encoder: vec![],
+            cell: None,
+            head: vec![],
+            output,
+            activation,
+            layer_norm: false,
+        }
     }
 
     /// # Errors
-    /// A layer without units.
+    /// A layer without units, or a grid that does not fit.
     pub fn check(&self) -> Result<()> {
         if self.cell.is_some_and(|cell| cell.width == 0) {
             let rule = "a recurrent cell needs at least one unit";
             return Err(Error::Setting { key: "recurrent_width", value: "0".into(), rule });
         }
-        let (trunk, _, head) = self.parts();
+        if let Some(grid) = &self.grid {
+            grid.convolutions(self.input)?;
+        }
+        let (trunk, _, head) = self.parts(self.input);
         trunk.check()?;
         Ok(head.map_or(Ok(()), |head| head.check())?)
     }
@@ -71,8 +93,8 @@ impl AgentNetShape {
         self.cell.map(|Cell { kind, width }| CellShape { kind, width })
     }
 
-    /// Layers up to the cell's gates (or all of them), cell, layers after the cell.
-    fn parts(&self) -> (MlpShape, Option<CellShape>, Option<MlpShape>) {
+    /// Layers up to the cell's gates (or all of them) from so many inputs, cell, layers after the cell.
+    fn parts(&self, input: usize) -> (MlpShape, Option<CellShape>, Option<MlpShape>) {
         let layers = |input, hidden, output| MlpShape {
             input,
             hidden,
@@ -81,28 +103,13 @@ impl AgentNetShape {
             layer_norm: self.layer_norm,
         };
         match self.cell_shape() {
-            None => (layers(self.input, [&self.encoder[..], &self.head].concat(), self.output), None, None),
+            None => (layers(input, [&self.encoder[..], &self.head].concat(), self.output), None, None),
             Some(cell) => {
-                let trunk = layers(self.input, self.encoder.clone(), cell.gate_width());
+                let trunk = layers(input, self.encoder.clone(), cell.gate_width());
                 (trunk, Some(cell), Some(layers(cell.width, self.head.clone(), self.output)))
             }
         }
     }
-}
-
-/// A tensor of the flat parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetTensor {
-    /// Its name in PyTorch's manner, see [`AgentNet::to_torch`].
-    pub name: String,
-    /// What it is; weights are `[rows, cols]` = `[K, N]`, input-major.
-    pub kind: TensorKind,
-    /// Elements of the flat buffer.
-    pub range: Range<usize>,
-    /// `K` of a weight, else 1.
-    pub rows: usize,
-    /// `N`.
-    pub cols: usize,
 }
 
 /// The cell and what follows it.
@@ -121,11 +128,12 @@ struct Recurrence {
 
 /// An encoder, a recurrent cell if the shape has one, and a head.
 ///
-/// Flat parameters: the layers of the encoder (with a cell the last of them is the input side of its gates), `Wh` and `bh`
+/// Flat parameters: the convolutions (each a weight `[F, C, KY, KX]` and a bias `[F]`), the layers of the encoder (with a cell the last of them is the input side of its gates), `Wh` and `bh`
 /// of the cell, the layers of the head.
 #[derive(Debug)]
 pub struct AgentNet {
     shape: AgentNetShape,
+    grid: Option<GridNet>,
     trunk: MlpShape,
     trunk_cache: MlpCache,
     recurrence: Option<Recurrence>,
@@ -137,10 +145,12 @@ impl AgentNet {
     /// A network of this shape.
     ///
     /// # Errors
-    /// A layer without units.
+    /// A layer without units, or a grid that does not fit.
     pub fn new(shape: AgentNetShape) -> Result<Self> {
         shape.check()?;
-        let (trunk, cell, head) = shape.parts();
+        let grid = |grid| GridNet::new(grid, shape.input, shape.activation);
+        let grid = shape.grid.as_ref().map(grid).transpose()?;
+        let (trunk, cell, head) = shape.parts(grid.as_ref().map_or(shape.input, GridNet::output));
         let recurrence = cell.zip(head).map(|(cell, head)| Recurrence {
             cell,
             head,
@@ -150,7 +160,7 @@ impl AgentNet {
             hidden: Vec::new(),
             d_hidden: Vec::new(),
         });
-        Ok(Self { shape, trunk, trunk_cache: MlpCache::new(), recurrence, steps: 0, rows: 0 })
+        Ok(Self { shape, grid, trunk, trunk_cache: MlpCache::new(), recurrence, steps: 0, rows: 0 })
     }
 
     /// Widths and kinds of the layers.
@@ -160,7 +170,7 @@ impl AgentNet {
 
     /// Length of the flat parameters, `P`.
     pub fn param_count(&self) -> usize {
-        let [_, _, head] = self.ranges();
+        let [.., head] = self.ranges();
         head.end
     }
 
@@ -169,31 +179,37 @@ impl AgentNet {
         self.recurrence.as_ref().map_or(0, |r| r.cell.memory_width())
     }
 
-    /// Ranges of encoder, cell and head; the last two are empty without a cell.
-    fn ranges(&self) -> [Range<usize>; 3] {
-        let trunk = self.trunk.param_count();
+    /// Ranges of convolutions, encoder, cell and head; what is not there is empty.
+    fn ranges(&self) -> [Range<usize>; 4] {
+        let grid = self.grid.as_ref().map_or(0, GridNet::param_count);
         let (cell, head) =
             self.recurrence.as_ref().map_or((0, 0), |r| (r.cell.param_count(), r.head.param_count()));
-        [0..trunk, trunk..trunk + cell, trunk + cell..trunk + cell + head]
+        let ends = [grid, self.trunk.param_count(), cell, head];
+        let mut end = 0;
+        ends.map(|len| {
+            end += len;
+            end - len..end
+        })
     }
 
     /// Every tensor of the flat parameters, in order.
     pub fn tensors(&self) -> Vec<NetTensor> {
-        let [_, cell, head] = self.ranges();
-        let Some(recurrence) = &self.recurrence else { return layers("", &self.trunk, 0, false) };
-        let mut out = layers("encoder.", &self.trunk, 0, true);
+        let [_, trunk, cell, head] = self.ranges();
+        let mut out = self.grid.as_ref().map_or_else(Vec::new, convolutions);
+        let Some(recurrence) = &self.recurrence else {
+            let prefix = if self.grid.is_some() { "head." } else { "" };
+            out.extend(layers(prefix, &self.trunk, trunk.start, false));
+            return out;
+        };
+        out.extend(layers("encoder.", &self.trunk, trunk.start, true));
         let (h, width) = (recurrence.cell.width, recurrence.cell.gate_width());
         let bias = cell.start + h * width;
-        let weight = NetTensor {
-            name: "rnn.weight_hh".into(),
-            kind: TensorKind::Weight,
-            range: cell.start..bias,
-            rows: h,
-            cols: width,
+        let tensor = |name: &str, kind, range, rows| {
+            let name = format!("rnn.{name}");
+            NetTensor { name, kind, range, rows, cols: width, patch: None }
         };
-        out.push(weight);
-        let kind = TensorKind::Bias;
-        out.push(NetTensor { name: "rnn.bias_hh".into(), kind, range: bias..cell.end, rows: 1, cols: width });
+        out.push(tensor("weight_hh", TensorKind::Weight, cell.start..bias, h));
+        out.push(tensor("bias_hh", TensorKind::Bias, bias..cell.end, 1));
         out.extend(layers("head.", &recurrence.head, head.start, false));
         out
     }
@@ -205,12 +221,15 @@ impl AgentNet {
     /// If `params` is not `[P]`.
     pub fn init(&self, init: Init, seed: u64, index: u32, params: &mut [f32], output_gain: f32) {
         assert_eq!(params.len(), self.param_count(), "params [P]");
-        let [trunk, cell, head] = self.ranges();
+        let [grid, trunk, cell, head] = self.ranges();
         let n_trunk = self.trunk.tensors().len() as u64;
+        let stream = |number| Stream::new(seed, Purpose::Init, index, number);
         initialize_part(&self.trunk, init, seed, index, 0, &mut params[trunk.clone()]);
+        if let Some(net) = &self.grid {
+            net.init(init, stream, GRID_TENSORS, &mut params[grid]);
+        }
         if let Some(recurrence) = &self.recurrence {
             let (h, width) = (recurrence.cell.width, recurrence.cell.gate_width());
-            let stream = |number| Stream::new(seed, Purpose::Init, index, number);
             let last = self.trunk.hidden.last().copied().unwrap_or(self.trunk.input);
             let input_side = &mut params[trunk.end - (last + 1) * width..trunk.end];
             let (weight, bias) = input_side.split_at_mut(last * width);
@@ -248,13 +267,21 @@ impl AgentNet {
         out: &mut [f32],
         memory_out: Option<&mut [f32]>,
     ) -> Result<()> {
-        let [trunk, cell, head] = self.ranges();
+        let [grid, trunk, cell, head] = self.ranges();
         assert_eq!(params.len(), head.end, "params [P]");
+        assert_eq!(obs.len(), steps * rows * self.shape.input, "obs [T, R, D]");
         (self.steps, self.rows) = (steps, rows);
         let n = steps * rows;
+        let obs = match &mut self.grid {
+            Some(net) => {
+                net.forward(backend, &params[grid], n, obs)?;
+                &net.features[..n * self.trunk.input]
+            }
+            None => obs,
+        };
         let cache = &mut self.trunk_cache;
         let Some(r) = &mut self.recurrence else {
-            backend.mlp_forward(&self.trunk, params, n, obs, cache, out);
+            backend.mlp_forward(&self.trunk, &params[trunk], n, obs, cache, out);
             return Ok(());
         };
         r.fit(n);
@@ -355,15 +382,38 @@ impl AgentNet {
         grads: &mut [f32],
         d_obs: Option<&mut [f32]>,
     ) -> Result<()> {
-        let [trunk, cell, head] = self.ranges();
-        assert_eq!(params.len(), head.end, "params [P]");
-        assert_eq!(grads.len(), head.end, "grads [P]");
+        let [grid, trunk, ..] = self.ranges();
+        let p = self.param_count();
+        assert_eq!((params.len(), grads.len()), (p, p), "params [P], grads [P]");
         let n = self.steps * self.rows;
+        assert_eq!(obs.len(), n * self.shape.input, "obs [T, R, D]");
+        self.recurrence_backward(backend, params, d_out, grads)?;
+        let d_out = self.recurrence.as_ref().map_or(d_out, |r| &r.gates[..n * r.cell.gate_width()]);
+        let (of_trunk, params_trunk) = (&mut grads[trunk.clone()], &params[trunk]);
         let cache = &mut self.trunk_cache;
-        let Some(r) = &mut self.recurrence else {
-            backend.mlp_backward(&self.trunk, params, n, obs, cache, d_out, grads, d_obs);
+        let Some(net) = &mut self.grid else {
+            backend.mlp_backward(&self.trunk, params_trunk, n, obs, cache, d_out, of_trunk, d_obs);
             return Ok(());
         };
+        let (features, d_features) = (&net.features, &mut net.d_features);
+        let (features, d_features) =
+            (&features[..n * self.trunk.input], &mut d_features[..n * self.trunk.input]);
+        let below = Some(d_features);
+        backend.mlp_backward(&self.trunk, params_trunk, n, features, cache, d_out, of_trunk, below);
+        net.backward(backend, &params[grid.clone()], n, &mut grads[grid], d_obs)
+    }
+
+    /// Backward through head and cell, if there are any; leaves the gradient of the trunk's output in place of it.
+    fn recurrence_backward(
+        &mut self,
+        backend: &mut Backend,
+        params: &[f32],
+        d_out: &[f32],
+        grads: &mut [f32],
+    ) -> Result<()> {
+        let [.., cell, head] = self.ranges();
+        let n = self.steps * self.rows;
+        let Some(r) = &mut self.recurrence else { return Ok(()) };
         let gates = &mut r.gates[..n * r.cell.gate_width()];
         let hidden = &r.hidden[..n * r.cell.width];
         let d_hidden = &mut r.d_hidden[..n * r.cell.width];
@@ -378,29 +428,18 @@ impl AgentNet {
             d_input_side: gates,
             d_memory: None,
         };
-        backend.cell_backward(&mut r.cell_cache, call)?;
-        let of_trunk = &mut grads[trunk.clone()];
-        backend.mlp_backward(&self.trunk, &params[trunk], n, obs, cache, gates, of_trunk, d_obs);
-        Ok(())
+        Ok(backend.cell_backward(&mut r.cell_cache, call)?)
     }
 
-    /// The parameters as a PyTorch state dictionary, weights as `[out, in]`. Without a cell the names are those of one
-    /// `Sequential` (`0.weight`); with one those of `encoder` (a `Sequential`, if it has layers), `rnn` (a `GRUCell` or
-    /// `LSTMCell`) and `head` (a `Sequential`).
+    /// The parameters as a PyTorch state dictionary, weights as `[out, in]`. A plain perceptron has the names of one
+    /// `Sequential` (`0.weight`). Else they are those of what is there of `grid` (a `Sequential` of `Conv2d`), `encoder` (a
+    /// `Sequential`), `rnn` (a `GRUCell` or `LSTMCell`) and `head` (a `Sequential`).
     ///
     /// # Panics
     /// If `params` is not `[P]`.
     pub fn to_torch(&self, params: &[f32]) -> Vec<NamedTensor> {
         assert_eq!(params.len(), self.param_count(), "params [P]");
-        let convert = |t: NetTensor| {
-            let source = &params[t.range];
-            if t.kind != TensorKind::Weight {
-                return NamedTensor { name: t.name, shape: vec![t.cols], values: source.to_vec() };
-            }
-            let values = (0..t.cols).flat_map(|j| (0..t.rows).map(move |k| source[k * t.cols + j])).collect();
-            NamedTensor { name: t.name, shape: vec![t.cols, t.rows], values }
-        };
-        self.tensors().into_iter().map(convert).collect()
+        self.tensors().into_iter().map(|t| t.to_torch(params)).collect()
     }
 }
 
@@ -415,32 +454,6 @@ impl Recurrence {
         grow(&mut self.hidden, n * self.cell.width);
         grow(&mut self.d_hidden, n * self.cell.width);
     }
-}
-
-/// Tensors of a row of layers from `offset` on. If it `feeds_cell`, the last layer is the input side of a cell's gates.
-fn layers(prefix: &str, shape: &MlpShape, offset: usize, feeds_cell: bool) -> Vec<NetTensor> {
-    // Modules of a Sequential a hidden layer: linear, activation, and the norm between.
-    let modules = if shape.layer_norm { 3 } else { 2 };
-    let name = |t: &coact_kernels::TensorRange| {
-        let input_side = feeds_cell && t.layer == shape.hidden.len();
-        let (module, part) = match t.kind {
-            TensorKind::Weight if input_side => return "rnn.weight_ih".into(),
-            TensorKind::Bias if input_side => return "rnn.bias_ih".into(),
-            TensorKind::Weight => (t.layer * modules, "weight"),
-            TensorKind::Bias => (t.layer * modules, "bias"),
-            TensorKind::NormGain => (t.layer * modules + 1, "weight"),
-            TensorKind::NormShift => (t.layer * modules + 1, "bias"),
-        };
-        format!("{prefix}{module}.{part}")
-    };
-    let convert = |t: coact_kernels::TensorRange| NetTensor {
-        name: name(&t),
-        kind: t.kind,
-        range: t.range().start + offset..t.range().end + offset,
-        rows: t.rows,
-        cols: t.cols,
-    };
-    shape.tensors().into_iter().map(convert).collect()
 }
 
 #[cfg(test)]

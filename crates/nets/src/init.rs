@@ -2,7 +2,7 @@
 //! machine.
 
 use coact_core::rng::{Purpose, Stream};
-use coact_kernels::{MlpShape, TensorKind};
+use coact_kernels::{Activation, MlpShape, TensorKind};
 use serde::{Deserialize, Serialize};
 
 /// How weights start. Norm gains start at 1, norm shifts at 0.
@@ -51,11 +51,7 @@ pub(crate) fn initialize_part(
                 uniform(out, (numerator / fan_in as f64).sqrt(), &mut stream);
             }
             (TensorKind::Weight, Init::Orthogonal) => {
-                let gain = match (tensor.layer == last, shape.activation) {
-                    (true, _) => 1.0,
-                    (false, coact_kernels::Activation::Relu) => std::f64::consts::SQRT_2,
-                    (false, coact_kernels::Activation::Tanh) => 5.0 / 3.0,
-                };
+                let gain = if tensor.layer == last { 1.0 } else { gain_before(shape.activation) };
                 orthogonal(out, tensor.rows, tensor.cols, gain, &mut stream);
             }
         }
@@ -98,6 +94,37 @@ pub(crate) fn initialize_gates(
     }
 }
 
+/// Fills a convolution, weight `[F, C KY KX]` and bias `[F]`, as a hidden layer; tensors number `first` and `first + 1`.
+pub(crate) fn initialize_convolution(
+    init: Init,
+    activation: Activation,
+    stream: impl Fn(u64) -> Stream,
+    first: u64,
+    weight: &mut [f32],
+    bias: &mut [f32],
+) {
+    let (filters, fan_in) = (bias.len(), weight.len() / bias.len());
+    let (mut of_weight, mut of_bias) = (stream(first), stream(first + 1));
+    bias.fill(0.0);
+    match init {
+        Init::Torch => {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            uniform(weight, bound, &mut of_weight);
+            uniform(bias, bound, &mut of_bias);
+        }
+        Init::Kaiming => uniform(weight, (6.0 / fan_in as f64).sqrt(), &mut of_weight),
+        Init::Orthogonal => orthogonal(weight, filters, fan_in, gain_before(activation), &mut of_weight),
+    }
+}
+
+/// Gain of orthogonal weights before a nonlinearity.
+fn gain_before(activation: Activation) -> f64 {
+    match activation {
+        Activation::Relu => std::f64::consts::SQRT_2,
+        Activation::Tanh => 5.0 / 3.0,
+    }
+}
+
 fn uniform(out: &mut [f32], bound: f64, stream: &mut Stream) {
     out.iter_mut().for_each(|w| *w = ((2.0 * stream.uniform_f64() - 1.0) * bound) as f32);
 }
@@ -133,7 +160,6 @@ fn orthogonal(out: &mut [f32], rows: usize, cols: usize, gain: f64, stream: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coact_kernels::Activation;
 
     fn shape() -> MlpShape {
         MlpShape { input: 7, hidden: vec![32, 16], output: 5, activation: Activation::Relu, layer_norm: true }

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod distribution;
 pub mod error;
+pub mod grid;
 pub mod init;
 pub mod mixer;
 pub mod mlp;
@@ -16,6 +17,7 @@ pub mod schedule;
 
 pub use agent::{AgentNet, AgentNetShape, Cell, CellKind, NetTensor};
 pub use error::{Error, Result};
+pub use grid::{ConvLayer, GridShape};
 pub use init::Init;
 pub use mixer::{JointValue, Mixer, MixerInput, MixerKind, MixerShape, QmixWidths, QplexWidths};
 pub use mlp::Mlp;

@@ -1,7 +1,8 @@
 //! The network against plain `f64` and finite differences, sequences against single steps, names and first values.
 
 use super::*;
-use coact_kernels::{CpuOptions, mlp_reference, recurrent_reference};
+use crate::ConvLayer;
+use coact_kernels::{CpuOptions, conv_reference, mlp_reference, recurrent_reference};
 
 fn backend() -> Backend {
     Backend::cpu(CpuOptions::default()).unwrap()
@@ -13,10 +14,30 @@ fn shapes() -> Vec<AgentNetShape> {
     for cell in [None, cell(CellKind::Gru), cell(CellKind::Lstm)] {
         for (encoder, head, layer_norm) in [(vec![], vec![], false), (vec![7], vec![5], true)] {
             let activation = Activation::Tanh;
-            out.push(AgentNetShape { input: 4, encoder, cell, head, output: 3, activation, layer_norm });
+            let grid = None;
+            out.push(AgentNetShape {
+                input: 4,
+                grid,
+                encoder,
+                cell,
+                head,
+                output: 3,
+                activation,
+                layer_norm,
+            });
         }
+        out.push(AgentNetShape { cell, ..with_grid() });
     }
     out
+}
+
+/// Two convolutions over a grid of `[2, 4, 3]`, and two numbers beside it.
+fn with_grid() -> AgentNetShape {
+    let layer = |filters, kernel, padding| ConvLayer { filters, kernel, stride: 1, padding };
+    let layers = vec![layer(3, 3, 1), layer(2, 2, 0)];
+    let grid = Some(GridShape { channels: 2, height: 4, width: 3, layers });
+    let activation = Activation::Tanh;
+    AgentNetShape { grid, encoder: vec![6], activation, ..AgentNetShape::linear(26, 3) }
 }
 
 /// Five steps of three sequences.
@@ -63,11 +84,11 @@ fn wide(x: &[f32]) -> Vec<f64> {
 
 /// Outputs `[T, R, N]` in `f64`, from the pieces' references.
 fn exact(case: &Case, params: &[f64], obs: &[f64]) -> Vec<f64> {
-    let (trunk, cell, head) = case.net.shape().parts();
+    let (trunk, cell, head) = case.net.shape().parts(case.net.trunk.input);
     let width = obs.len() / (STEPS * ROWS);
-    let [of_trunk, of_cell, of_head] = case.net.ranges();
-    let row = |t: usize, r: usize| &obs[(t * ROWS + r) * width..][..width];
-    let before = |t, r| mlp_reference::forward(&trunk, &params[of_trunk.clone()], row(t, r)).output;
+    let [_, of_trunk, of_cell, of_head] = case.net.ranges();
+    let row = |t: usize, r: usize| features(case, params, &obs[(t * ROWS + r) * width..][..width]);
+    let before = |t, r| mlp_reference::forward(&trunk, &params[of_trunk.clone()], &row(t, r)).output;
     let Some((cell, head)) = cell.zip(head) else {
         return (0..STEPS * ROWS).flat_map(|i| before(i / ROWS, i % ROWS)).collect();
     };
@@ -85,6 +106,21 @@ fn exact(case: &Case, params: &[f64], obs: &[f64]) -> Vec<f64> {
         }
     }
     out
+}
+
+/// What the encoder reads of one observation.
+fn features(case: &Case, params: &[f64], obs: &[f64]) -> Vec<f64> {
+    let Some(shape) = &case.net.shape().grid else { return obs.to_vec() };
+    let (mut grid, beside) = obs.split_at(shape.cells());
+    let mut now;
+    let mut start = 0;
+    for convolution in shape.convolutions(obs.len()).unwrap() {
+        let end = start + convolution.param_count();
+        now = conv_reference::forward(&convolution, &params[start..end], grid);
+        now.iter_mut().for_each(|v| *v = v.tanh());
+        (grid, start) = (&now, end);
+    }
+    [grid, beside].concat()
 }
 
 #[test]
@@ -136,10 +172,10 @@ fn steps_one_by_one_are_the_sequence_and_memory_is_told() {
             case.net.memory_after(i / ROWS, i % ROWS, told);
         }
         let Case { net, params, obs, is_first, memory } = &mut case;
-        let mut out = vec![0.0; ROWS * 3];
+        let (mut out, d) = (vec![0.0; ROWS * 3], net.shape().input);
         for t in 0..STEPS {
             let rows = t * ROWS..(t + 1) * ROWS;
-            let obs = &obs[rows.start * 4..rows.end * 4];
+            let obs = &obs[rows.start * d..rows.end * d];
             net.step(&mut backend, params, ROWS, obs, &is_first[rows.clone()], memory, &mut out).unwrap();
             assert_eq!(out, whole[rows.start * 3..rows.end * 3], "step {t} of {:?}", net.shape());
             assert_eq!(memory[..], told[rows.start * m..rows.end * m], "memory after step {t}");
@@ -175,7 +211,7 @@ fn tensors_cover_the_parameters_and_have_the_names_of_torch() {
         }
         assert_eq!(next, net.param_count());
     }
-    let net = AgentNet::new(shapes().remove(3)).unwrap();
+    let net = AgentNet::new(shapes().remove(4)).unwrap();
     let tensors = net.to_torch(&noise(0, net.param_count()));
     let names: Vec<_> = tensors.iter().map(|t| (t.name.as_str(), t.shape.clone())).collect();
     let expected = [
@@ -195,6 +231,24 @@ fn tensors_cover_the_parameters_and_have_the_names_of_torch() {
         ("head.3.bias", vec![3]),
     ];
     assert_eq!(names, expected);
+    let net = AgentNet::new(with_grid()).unwrap();
+    let params = noise(0, net.param_count());
+    let tensors = net.to_torch(&params);
+    let names: Vec<_> = tensors.iter().map(|t| (t.name.as_str(), t.shape.clone())).collect();
+    let expected = [
+        ("grid.0.weight", vec![3, 2, 3, 3]),
+        ("grid.0.bias", vec![3]),
+        ("grid.2.weight", vec![2, 3, 2, 2]),
+        ("grid.2.bias", vec![2]),
+        ("head.0.weight", vec![6, 14]),
+        ("head.0.bias", vec![6]),
+        ("head.2.weight", vec![3, 6]),
+        ("head.2.bias", vec![3]),
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(tensors[0].values, params[..54]);
+    // Input 1 of unit 0, and input 0 of unit 1, of the first layer after the convolutions.
+    assert_eq!((tensors[4].values[1], tensors[4].values[14]), (params[83 + 6], params[83 + 1]));
 }
 
 #[test]
@@ -258,4 +312,14 @@ fn layers_without_units_are_refused() {
     shape.cell = None;
     shape.encoder = vec![0];
     assert!(AgentNet::new(shape).unwrap_err().to_string().contains("empty layer"));
+    let refused = |change: fn(&mut GridShape)| {
+        let mut shape = with_grid();
+        shape.grid.as_mut().map(change);
+        AgentNet::new(shape).unwrap_err().to_string()
+    };
+    assert!(refused(|g| g.layers.clear()).contains("give at least one convolution"));
+    assert!(refused(|g| g.height = 5).contains("[2, 5, 3] in observations of 26"));
+    assert!(refused(|g| g.layers[0].kernel = 6).contains("does not fit a grid of [4, 3]"));
+    assert!(refused(|g| g.layers[1].stride = 0).contains("is empty"));
+    assert!(refused(|g| g.channels = usize::MAX).contains("in observations of 26"));
 }
