@@ -43,6 +43,8 @@ pub enum Command {
     Solve(SolveArgs),
     /// Rank strategies against each other: alpha-rank, Elo, Nash averaging, tournaments
     Rank(RankArgs),
+    /// Train many teams: a grid or random search over settings, several seeds, all cores
+    Sweep(SweepArgs),
     /// One self-contained HTML page about one or many runs
     Report(ReportArgs),
     /// Constraint problems, talks between parties, auctions and matchings, agreements on numbers
@@ -339,6 +341,64 @@ pub struct ReportArgs {
     /// Page to write [default: report.html in the run folder, or ./report.html for several]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Also write all evaluations as JSON in the layout of marl-eval
+    #[arg(long, value_name = "FILE")]
+    pub marl_eval: Option<PathBuf>,
+    /// Print one JSON object as the last line: final returns of groups, and how they compare
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `coact sweep`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact sweep climbing --seeds 5\n  coact sweep spread-vdn --grid learning_rate=1e-3,3e-3 --grid algorithm=iql,vdn --seeds 3\n  coact sweep spread-vdn --sample learning_rate=1e-4..1e-2:log --trials 8 --out runs/rates\n\nThe same command with the same --out goes on where it was stopped."
+)]
+pub struct SweepArgs {
+    /// A preset (`coact list presets`); may be left out with --config or --env
+    pub preset: Option<String>,
+    /// TOML file laid over the preset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Environment, instead of the preset's
+    #[arg(long)]
+    pub env: Option<String>,
+    /// Algorithm, instead of the preset's
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<String>,
+    /// Set one key for all runs; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Try each of these values of a key (values that hold commas in brackets); may be repeated: all combinations
+    #[arg(long, value_name = "KEY=V1,V2,..")]
+    pub grid: Vec<String>,
+    /// Draw a key uniformly from a range, or from the logarithms with `:log`; whole ends give whole numbers
+    #[arg(long, value_name = "KEY=LOW..HIGH[:log]")]
+    pub sample: Vec<String>,
+    /// Draws of all --sample keys (for each point of the grid)
+    #[arg(long, value_name = "N")]
+    pub trials: Option<usize>,
+    /// Seeds of each point: their number, from 0 on
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+    /// Seed of the draws of --sample
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub sweep_seed: u64,
+    /// Environment steps of each run
+    #[arg(long, value_name = "N")]
+    pub env_steps: Option<u64>,
+    /// Runs at the same time, one thread each; 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub jobs: usize,
+    /// Folder of the run folders [default: runs/sweep-PRESET]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// No progress display
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `coact solve`

@@ -27,18 +27,26 @@ impl Group<'_> {
         self.runs[0]
     }
 
-    /// Algorithm and, where that is not enough to tell it apart, its hash.
+    /// Algorithm, environment where there are several, and the settings that tell it apart from others of its kind.
     pub fn label(&self, groups: &[Group]) -> String {
         let first = self.first();
-        let mut label = first.algorithm.clone();
-        if groups.iter().any(|g| g.first().env != first.env) {
-            label = format!("{label} in {}", first.env);
-        }
+        let several = groups.iter().any(|g| g.first().env != first.env);
+        let place = if several { format!(" in {}", first.env) } else { String::new() };
+        let different = self.differences(groups).map(|d| format!(" ({d})")).unwrap_or_default();
+        format!("{}{place}{different}", first.algorithm)
+    }
+
+    /// Algorithm and the settings that tell it apart from others of its kind: the same name in every environment where
+    /// the same settings were tried.
+    pub fn variant(&self, groups: &[Group]) -> String {
+        let different = self.differences(groups).map(|d| format!(" ({d})")).unwrap_or_default();
+        format!("{}{different}", self.first().algorithm)
+    }
+
+    fn differences(&self, groups: &[Group]) -> Option<String> {
+        let first = self.first();
         let same = |g: &&Group| g.first().algorithm == first.algorithm && g.first().env == first.env;
-        if groups.iter().filter(same).count() > 1 {
-            label = format!("{label} ({})", self.distinction(groups));
-        }
-        label
+        (groups.iter().filter(same).count() > 1).then(|| self.distinction(groups))
     }
 
     /// The settings in which this group differs from the others of its kind, or its hash.

@@ -6,7 +6,7 @@ use clap::Parser;
 use coact::args::{Cli, Command};
 use coact::{
     allocate_command, console, evaluate_command, list, negotiate_command, plan_command, play, rank,
-    record_command, report_command, solve, train, verify,
+    record_command, report_command, solve, sweep, train, verify,
 };
 
 fn main() -> ExitCode {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record_command::record(args),
         Command::Solve(args) => solve::solve(args),
         Command::Rank(args) => rank::rank(args),
+        Command::Sweep(args) => sweep::sweep(args),
         Command::Report(args) => report_command::report(args),
         Command::Negotiate(args) => negotiate_command::negotiate(args),
     };

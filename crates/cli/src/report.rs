@@ -11,6 +11,7 @@ use coact_runner::metrics::Record;
 use coact_runner::stats::{Estimate, iqm_interval};
 use coact_runner::{Error, Result};
 
+use crate::compare;
 use crate::groups::{BOOTSTRAP_SEED, Group, group, group_series, plural, points, setting};
 use crate::plot::{Chart, Series, escape, short, svg};
 
@@ -109,6 +110,7 @@ pub fn html_report(runs: &[RunSummary]) -> Result<String> {
     pictures(&mut out, &groups)?;
     if groups.iter().any(|g| g.runs.len() > 1) {
         group_table(&mut out, &groups);
+        compare::section(&mut out, &groups);
     }
     run_table(&mut out, &groups);
     other_curves(&mut out, &groups);
@@ -124,7 +126,7 @@ pub fn html_report(runs: &[RunSummary]) -> Result<String> {
 }
 
 /// Distinct values in order of appearance.
-fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen: Vec<&str> = Vec::new();
     for value in values {
         if !seen.contains(&value) {
@@ -211,7 +213,7 @@ fn curves(out: &mut String, groups: &[Group]) {
     }
 }
 
-fn legend(out: &mut String, series: &[Series]) {
+pub(crate) fn legend(out: &mut String, series: &[Series]) {
     out.push_str("<ul class=\"legend\">");
     for line in series {
         let _ = write!(out, "<li class=\"c{}\">{}</li>", line.color % 8, escape(&line.label));

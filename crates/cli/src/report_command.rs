@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use coact_runner::metrics::read_metrics;
 use coact_runner::stats::{Estimate, iqm_interval};
 use coact_runner::write_atomic;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::ReportArgs;
 use crate::console::{note, say};
 use crate::groups::{BOOTSTRAP_SEED, Group, group, plural};
 use crate::report::{EvaluationSummary, FINAL_REPS, Picture, RunSummary, html_report};
 use crate::run_folder::RunFolder;
-use crate::{Error, Result};
+use crate::{Error, Result, compare, marl_eval};
 
 /// Writes one page about the runs given.
 ///
@@ -29,10 +29,30 @@ pub fn report(args: &ReportArgs) -> Result<()> {
         (None, _) => PathBuf::from("report.html"),
     };
     write_atomic(&out, html_report(&runs)?.as_bytes())?;
+    if let Some(file) = &args.marl_eval {
+        write_atomic(file, format!("{:#}\n", marl_eval::json(&runs)).as_bytes())?;
+    }
     let groups = group(&runs);
     groups.iter().for_each(|g| say(final_line(g, &groups)));
     say(out.display());
+    if args.json {
+        say(json!({
+            "page": out, "groups": groups.iter().map(|g| final_json(g, &groups)).collect::<Vec<_>>(),
+            "probability_of_improvement": compare::improvements(&groups),
+        }));
+    }
     Ok(())
+}
+
+/// The final returns of runs that differ in nothing but the seed.
+fn final_json(group: &Group<'_>, groups: &[Group<'_>]) -> Value {
+    let returns: Vec<f64> =
+        group.runs.iter().filter_map(|r| r.evaluation.as_ref()).map(|e| e.return_mean).collect();
+    let Estimate { iqm, low, high } = iqm_interval(&[&returns], FINAL_REPS, BOOTSTRAP_SEED);
+    json!({
+        "algorithm": group.variant(groups), "env": group.first().env, "returns": returns,
+        "return_iqm": iqm, "low": low, "high": high,
+    })
 }
 
 /// The final return of runs that differ in nothing but the seed.
@@ -62,7 +82,10 @@ pub fn write_run_report(folder: &RunFolder) -> Result<()> {
 }
 
 /// What a run folder tells.
-fn summary(folder: &RunFolder) -> Result<RunSummary> {
+///
+/// # Errors
+/// A folder that is not a run, or holds files that cannot be read.
+pub fn summary(folder: &RunFolder) -> Result<RunSummary> {
     let config = folder.config()?;
     let metrics =
         if folder.metrics_file().exists() { read_metrics(&folder.metrics_file())? } else { Vec::new() };

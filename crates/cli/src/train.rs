@@ -38,48 +38,100 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     };
     start_rayon(config.threads());
     tell_plan(&config, args.quiet)?;
-    let mut run = build_run(&config)?;
-    let folder = match &args.resume {
-        Some(dir) => RunFolder::at(dir),
-        None => RunFolder::create(args.out.as_deref(), &name, &config)?,
+    let run = build_run(&config)?;
+    let (folder, resume) = match &args.resume {
+        Some(dir) => (RunFolder::at(dir), true),
+        None => (RunFolder::create(args.out.as_deref(), &name, &config)?, false),
     };
+    match train_in(run, &folder, &config, resume, Screen::own(config.run.env_steps, args.quiet))? {
+        Some(finished) => report(&finished, &folder, args),
+        None => note(format!("stopped; go on with: coact train --resume {}", folder.dir.display())),
+    }
+    Ok(())
+}
+
+/// Trains `run`, which is at its start, in `folder` to the end, from the newest checkpoint there if `resume`. `None` if it
+/// was stopped before.
+///
+/// # Errors
+/// A folder in use, a checkpoint that does not fit, a run that fails.
+pub(crate) fn train_in(
+    mut run: Training,
+    folder: &RunFolder,
+    config: &Config,
+    resume: bool,
+    screen: Screen,
+) -> Result<Option<Finished>> {
     let _lock = folder.lock()?;
     let store = folder.store()?;
-    let resumed_at = restore(&mut run, &folder, args)?;
-    let mut console = Console::new(&folder, &config, resumed_at, args.quiet)?;
+    let resumed_at = if resume { restore(&mut run, folder, screen.quiet)? } else { None };
+    let (quiet, pictures) = (screen.quiet, !screen.shared);
+    let mut console = Console::new(folder, resumed_at, screen)?;
     let reason = coact_runner::train(&mut run, Some(&store), &mut console);
     console.finish();
     let reason = reason?;
     if reason == StopReason::Interrupt {
-        note(format!("stopped; go on with: coact train --resume {}", folder.dir.display()));
-        return Ok(());
+        return Ok(None);
     }
-    let result = hand_over(&mut run, &folder, &config, reason, args.quiet)?;
-    report(&result, &folder, args);
-    Ok(())
+    hand_over(&mut run, folder, config, reason, quiet, pictures).map(Some)
+}
+
+/// What a configuration is laid out from, before seeds and lengths.
+pub(crate) struct Base<'a> {
+    pub preset: Option<&'a str>,
+    pub config: Option<&'a Path>,
+    pub env: Option<&'a str>,
+    pub algorithm: Option<&'a str>,
+    pub set: &'a [String],
+}
+
+impl Base<'_> {
+    /// The layers, and a name for the folder of the run.
+    ///
+    /// # Errors
+    /// Nothing to train, unknown names and keys, a file that cannot be read.
+    pub fn layers(&self) -> Result<(Layers, String)> {
+        let mut layers = Layers::default();
+        if let Some(preset) = self.preset {
+            layers.toml(presets::find(preset)?.text, &format!("preset {preset}"))?;
+        } else if self.config.is_none() && self.env.is_none() {
+            let text = "say what to train: a preset (`coact list presets`), --config FILE or --env ENV";
+            return Err(Error::usage(text));
+        }
+        if let Some(path) = self.config {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| Error::usage(format!("cannot read --config {}: {e}", path.display())))?;
+            layers.toml(&text, &path.display().to_string())?;
+        }
+        if let Some(env) = self.env {
+            layers.one("env", env)?;
+        }
+        if let Some(algorithm) = self.algorithm {
+            layers.one("algorithm", algorithm)?;
+        }
+        layers.set(self.set)?;
+        let name = match (self.preset, self.config) {
+            (_, Some(path)) => path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+            (Some(preset), None) => preset.replace('/', "-"),
+            (None, None) => {
+                let Config { team, .. } = layers.resolve()?;
+                format!("{}-{}", team.env.replace('/', "-"), team.algorithm)
+            }
+        };
+        Ok((layers, name))
+    }
 }
 
 /// The configuration of a new run and the name of its folder.
 fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
-    let mut layers = Layers::default();
-    if let Some(preset) = &args.preset {
-        layers.toml(presets::find(preset)?.text, &format!("preset {preset}"))?;
-    } else if args.config.is_none() && args.env.is_none() {
-        let text = "say what to train: a preset (`coact list presets`), --config FILE or --env ENV";
-        return Err(Error::usage(text));
-    }
-    if let Some(path) = &args.config {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::usage(format!("cannot read --config {}: {e}", path.display())))?;
-        layers.toml(&text, &path.display().to_string())?;
-    }
-    if let Some(env) = &args.env {
-        layers.one("env", env.as_str())?;
-    }
-    if let Some(algorithm) = &args.algorithm {
-        layers.one("algorithm", algorithm.as_str())?;
-    }
-    layers.set(&args.set)?;
+    let base = Base {
+        preset: args.preset.as_deref(),
+        config: args.config.as_deref(),
+        env: args.env.as_deref(),
+        algorithm: args.algorithm.as_deref(),
+        set: &args.set,
+    };
+    let (mut layers, name) = base.layers()?;
     if let Some(seed) = args.seed {
         layers.one("seed", seed)?;
     }
@@ -92,13 +144,7 @@ fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
     if let Some(device) = &args.device {
         layers.one("device", device.as_str())?;
     }
-    let config = layers.resolve()?;
-    let name = match (&args.preset, &args.config) {
-        (_, Some(path)) => path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
-        (Some(preset), None) => preset.clone(),
-        (None, None) => format!("{}-{}", config.team.env.replace('/', "-"), config.team.algorithm),
-    };
-    Ok((config, name))
+    Ok((layers.resolve()?, name))
 }
 
 /// The configuration of a run to go on with. Only what cannot change results may be given anew.
@@ -167,32 +213,70 @@ fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
 }
 
 /// Loads the newest whole checkpoint of a resumed run; returns its environment steps.
-fn restore(run: &mut Training, folder: &RunFolder, args: &TrainArgs) -> Result<Option<u64>> {
-    if args.resume.is_none() {
-        return Ok(None);
-    }
+fn restore(run: &mut Training, folder: &RunFolder, quiet: bool) -> Result<Option<u64>> {
     let Some(loaded) = folder.store()?.load_newest()? else {
-        note("no checkpoint was saved yet; starting again from the beginning");
+        if !quiet {
+            note("no checkpoint was saved yet; starting again from the beginning");
+        }
         return Ok(Some(0));
     };
     for (path, reason) in &loaded.skipped {
         note(format!("{} is damaged ({reason}); using the one before", path.display()));
     }
     run.restore(&loaded)?;
-    if !args.quiet {
+    if !quiet {
         note(format!("resuming at {} env steps", loaded.env_steps));
     }
     Ok(Some(loaded.env_steps))
 }
 
-/// The observer behind the progress display and the metric files.
-struct Console {
+/// Where progress is shown, and who may stop a run.
+pub(crate) struct Screen {
     bar: ProgressBar,
-    metrics: MetricsWriter,
-    events: EventWriter,
     stop: Arc<AtomicBool>,
+    quiet: bool,
+    /// Several runs move one bar.
+    shared: bool,
     /// Standard error is no terminal, so a line an evaluation takes the place of the bar.
     plain: bool,
+}
+
+/// A flag that an interrupt raises.
+pub(crate) fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    // A second handler in one process is refused; the run then merely cannot be stopped gently.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    stop
+}
+
+impl Screen {
+    /// A bar of its own for `env_steps` environment steps.
+    fn own(env_steps: u64, quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
+        let bar = ProgressBar::with_draw_target(Some(env_steps), target);
+        let template = "{bar:28} {pos}/{len} env steps  {msg}  eta {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.reset_eta();
+        let plain = !quiet && !std::io::stderr().is_terminal();
+        Self { bar, stop: stop_flag(), quiet, shared: false, plain }
+    }
+
+    /// A bar that several runs move.
+    pub fn shared(bar: ProgressBar, stop: Arc<AtomicBool>) -> Self {
+        Self { bar, stop, quiet: true, shared: true, plain: false }
+    }
+}
+
+/// The observer behind the progress display and the metric files.
+struct Console {
+    screen: Screen,
+    /// Environment steps by which the bar was moved.
+    shown: u64,
+    metrics: MetricsWriter,
+    events: EventWriter,
 }
 
 fn unix_time_s() -> f64 {
@@ -200,7 +284,7 @@ fn unix_time_s() -> f64 {
 }
 
 impl Console {
-    fn new(folder: &RunFolder, config: &Config, resumed_at: Option<u64>, quiet: bool) -> Result<Self> {
+    fn new(folder: &RunFolder, resumed_at: Option<u64>, screen: Screen) -> Result<Self> {
         // A run killed at its very start may have left any of its files.
         let metrics_file = folder.metrics_file();
         let metrics = match resumed_at {
@@ -211,30 +295,20 @@ impl Console {
             (Some(at), Some(path)) => EventWriter::resume(&path, at, unix_time_s())?,
             _ => EventWriter::create(&folder.dir, unix_time_s())?,
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        // A second handler in one process is refused; the run then merely cannot be stopped gently.
-        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
-        let bar = ProgressBar::with_draw_target(Some(config.run.env_steps), target);
-        let template = "{bar:28} {pos}/{len} env steps  {msg}  eta {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.reset_eta();
-        let plain = !quiet && !std::io::stderr().is_terminal();
-        Ok(Self { bar, metrics, events, stop, plain })
+        Ok(Self { screen, shown: 0, metrics, events })
     }
 
     fn finish(&self) {
-        self.bar.finish_and_clear();
+        if !self.screen.shared {
+            self.screen.bar.finish_and_clear();
+        }
     }
 }
 
 impl Observer for Console {
     fn on_record(&mut self, record: &Record) -> coact_runner::Result<()> {
         self.metrics.append(record)?;
-        if let (true, Some(greedy)) = (self.plain, record.get("eval/return")) {
+        if let (true, Some(greedy)) = (self.screen.plain, record.get("eval/return")) {
             let (steps, wall_s) = (record.env_steps, record.wall_s);
             note(format!("{steps:>10} env steps  {wall_s:>7.1} s  greedy return {greedy:.2}"));
         }
@@ -250,8 +324,12 @@ impl Observer for Console {
     fn on_progress(&mut self, p: &Progress) {
         let shown =
             |label: &str, value: Option<f64>| value.map(|v| format!("  {label} {v:.1}")).unwrap_or_default();
-        self.bar.set_position(p.env_steps);
-        self.bar.set_message(format!(
+        self.screen.bar.inc(p.env_steps - self.shown);
+        self.shown = p.env_steps;
+        if self.screen.shared {
+            return;
+        }
+        self.screen.bar.set_message(format!(
             "{:.0} steps/s{}{}",
             p.env_steps_per_s,
             shown("return", p.recent_return),
@@ -260,12 +338,12 @@ impl Observer for Console {
     }
 
     fn stop_requested(&mut self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.screen.stop.load(Ordering::Relaxed)
     }
 }
 
 /// What a finished run has to say.
-struct Finished {
+pub(crate) struct Finished {
     value: Value,
     agent_names: Vec<String>,
     greedy: Evaluation,
@@ -281,6 +359,7 @@ fn hand_over(
     config: &Config,
     reason: StopReason,
     quiet: bool,
+    pictures: bool,
 ) -> Result<Finished> {
     let (wall_s, clock) = (run.wall_s(), run.clock());
     let hash = params_hash(run.learner().params());
@@ -315,7 +394,9 @@ fn hand_over(
     });
     write_atomic(&folder.result_file(), format!("{value:#}\n").as_bytes())?;
     write_csv(&folder.dir.join("metrics.csv"), &read_metrics(&folder.metrics_file())?)?;
-    play::picture_run(folder)?;
+    if pictures {
+        play::picture_run(folder)?;
+    }
     report_command::write_run_report(folder)?;
     Ok(Finished { value, agent_names, greedy, random, reason, wall_s })
 }

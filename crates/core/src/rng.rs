@@ -29,6 +29,8 @@ pub enum Purpose {
     Message = 9,
     /// Choices of an agent in a simulated network (index: agent, position: tick).
     Agent = 10,
+    /// Settings drawn in a sweep (index: key, position: draw).
+    Sweep = 11,
 }
 
 const M0: u32 = 0xD251_1F53;

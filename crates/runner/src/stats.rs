@@ -120,6 +120,66 @@ pub fn iqm_curve(runs: &[Vec<f64>], n_reps: usize, seed: u64) -> Vec<Estimate> {
     curve
 }
 
+/// Probability that a run of `x` is better than one of `y`, on average over tasks (Agarwal et al. 2021): `x[k]` and `y[k]` are the
+/// scores of both on task `k`; ties count one half. The interval is that of [`iqm_interval`]; [`Estimate::iqm`]
+/// holds the probability itself.
+///
+/// # Panics
+/// When the numbers of tasks differ.
+pub fn probability_of_improvement(x: &[&[f64]], y: &[&[f64]], n_reps: usize, seed: u64) -> Estimate {
+    assert_eq!(x.len(), y.len(), "both need scores on the same tasks");
+    let mut stream = Stream::new(seed, Purpose::Bootstrap, 0, 0);
+    let (mut of_x, mut of_y) = (Vec::new(), Vec::new());
+    let mut results = Vec::with_capacity(n_reps);
+    for _ in 0..n_reps {
+        let tasks = x.iter().zip(y).map(|(x, y)| {
+            for (drawn, from) in [(&mut of_x, x), (&mut of_y, y)] {
+                drawn.clear();
+                drawn.extend(from.iter().map(|_| from[stream.below(from.len() as u32) as usize]));
+            }
+            chance_of_more(&of_x, &of_y)
+        });
+        results.push(mean(&tasks.collect::<Vec<_>>()));
+    }
+    let tasks: Vec<f64> = x.iter().zip(y).map(|(x, y)| chance_of_more(x, y)).collect();
+    estimate(mean(&tasks), &mut results)
+}
+
+/// Chance that a value of `x` is above one of `y`, both drawn uniformly; ties count one half.
+fn chance_of_more(x: &[f64], y: &[f64]) -> f64 {
+    let pairs = x.iter().flat_map(|a| y.iter().map(move |b| (a, b)));
+    let won: f64 = pairs
+        .map(|(a, b)| match a.partial_cmp(b) {
+            Some(std::cmp::Ordering::Greater) => 1.0,
+            Some(std::cmp::Ordering::Equal) => 0.5,
+            Some(std::cmp::Ordering::Less) => 0.0,
+            None => f64::NAN,
+        })
+        .sum();
+    won / (x.len() * y.len()) as f64
+}
+
+/// Performance profile (Dolan and More 2002; Agarwal et al. 2021): for each threshold the share of runs, over all `strata`,
+/// whose score is above it, with its 95 % stratified bootstrap interval. [`Estimate::iqm`] holds the share itself.
+pub fn performance_profile(strata: &[&[f64]], thresholds: &[f64], n_reps: usize, seed: u64) -> Vec<Estimate> {
+    let mut stream = Stream::new(seed, Purpose::Bootstrap, 0, 0);
+    let n: usize = strata.iter().map(|s| s.len()).sum();
+    let share = |scores: &[f64], threshold: f64| {
+        scores.iter().filter(|&&score| score > threshold).count() as f64 / scores.len() as f64
+    };
+    let mut results = vec![Vec::with_capacity(n_reps); thresholds.len()];
+    let mut drawn = Vec::with_capacity(n);
+    for _ in 0..n_reps {
+        drawn.clear();
+        for stratum in strata {
+            drawn.extend(stratum.iter().map(|_| stratum[stream.below(stratum.len() as u32) as usize]));
+        }
+        results.iter_mut().zip(thresholds).for_each(|(r, &t)| r.push(share(&drawn, t)));
+    }
+    let all = strata.concat();
+    thresholds.iter().zip(&mut results).map(|(&t, results)| estimate(share(&all, t), results)).collect()
+}
+
 fn estimate(iqm: f64, results: &mut [f64]) -> Estimate {
     results.sort_unstable_by(f64::total_cmp);
     Estimate { iqm, low: quantile_of_sorted(results, 0.025), high: quantile_of_sorted(results, 0.975) }
@@ -194,6 +254,32 @@ mod tests {
         let of = |seed| iqm_interval(&[&values], 300, seed);
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
+    }
+
+    #[test]
+    fn improvement_counts_pairs_and_halves_ties() {
+        let p = |x: &[f64], y: &[f64]| probability_of_improvement(&[x], &[y], 200, 1).iqm;
+        assert_eq!(p(&[2.0, 3.0], &[1.0]), 1.0);
+        assert_eq!(p(&[1.0, 3.0], &[2.0, 3.0]), (0.0 + 0.0 + 1.0 + 0.5) / 4.0);
+        // Two tasks: their mean, whatever the numbers of runs.
+        let both = probability_of_improvement(&[&[2.0], &[0.0; 5]], &[&[1.0], &[1.0; 3]], 200, 1);
+        assert_eq!(both, Estimate { iqm: 0.5, low: 0.5, high: 0.5 });
+        // One of two runs wins: the resample has chances 1/4, 1/2, 1/4 of 0, 1/2, 1.
+        let e = probability_of_improvement(&[&[0.0, 2.0]], &[&[1.0]], 2_000, 1);
+        assert_eq!(e, Estimate { iqm: 0.5, low: 0.0, high: 1.0 });
+        assert!(p(&[f64::NAN], &[1.0]).is_nan());
+    }
+
+    #[test]
+    fn a_profile_falls_from_all_to_none() {
+        let shares = |t: &[f64]| {
+            let profile = performance_profile(&[&[0.1, 0.5], &[0.9, 0.9]], t, 500, 1);
+            profile.iter().map(|e| e.iqm).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(&[0.0, 0.1, 0.5, 0.89, 0.9]), [1.0, 0.75, 0.5, 0.5, 0.0]);
+        let middle = performance_profile(&[&[0.1, 0.5], &[0.9, 0.9]], &[0.3], 2_000, 1)[0];
+        // The second task always counts with both of its runs.
+        assert_eq!((middle.low, middle.high), (0.5, 1.0));
     }
 
     #[test]

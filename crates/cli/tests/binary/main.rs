@@ -7,3 +7,4 @@ mod interrupted;
 mod presets;
 mod resumed;
 mod support;
+mod sweeps;
