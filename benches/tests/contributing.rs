@@ -15,5 +15,5 @@ fn quotes_are_current() {
         assert!(source.contains(quote), "{path} no longer contains:\n{quote}");
         n += 1;
     }
-    assert_eq!(n, 2);
+    assert_eq!(n, 4);
 }

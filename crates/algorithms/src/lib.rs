@@ -5,10 +5,12 @@
 //! replay and knows no environment.
 
 pub mod error;
+pub mod hysteretic;
 pub mod learner;
 pub mod noise;
 pub mod policy;
 pub mod returns;
+mod settings;
 pub mod value;
 pub mod value_norm;
 
@@ -19,7 +21,7 @@ pub use learner::{
 };
 
 /// Every algorithm, in the order in which it is listed to users.
-pub static ALL: &[AlgorithmEntry] = &[value::IQL, value::VDN];
+pub static ALL: &[AlgorithmEntry] = &[value::IQL, value::VDN, hysteretic::HYSTERETIC];
 
 /// The algorithm called `name`.
 ///

@@ -124,22 +124,14 @@ fn check(algorithm: &'static str, mixer: Mixer, spec: &EnvSpec) -> Result<()> {
     Ok(())
 }
 
-fn parse(algorithm: &'static str, settings: &serde_json::Value) -> Result<ValueSettings> {
-    // One key at a time first, so that the error can name it.
-    for (key, value) in settings.as_object().into_iter().flatten() {
-        let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
-        serde_json::from_value::<ValueSettings>(alone.into())
-            .map_err(|e| Error::Settings { algorithm, reason: format!("{key} = {value}: {e}") })?;
-    }
-    let settings: ValueSettings = serde_json::from_value(settings.clone())
-        .map_err(|e| Error::Settings { algorithm, reason: e.to_string() })?;
+fn parse(algorithm: &'static str, map: &serde_json::Value) -> Result<ValueSettings> {
+    let settings: ValueSettings = crate::settings::parse(algorithm, map)?;
     settings.check()?;
     Ok(settings)
 }
 
-fn resolve(algorithm: &'static str, settings: &serde_json::Value) -> Result<serde_json::Value> {
-    let settings = parse(algorithm, settings)?;
-    serde_json::to_value(settings).map_err(|e| Error::Settings { algorithm, reason: e.to_string() })
+fn resolve(algorithm: &'static str, map: &serde_json::Value) -> Result<serde_json::Value> {
+    crate::settings::to_map(algorithm, &parse(algorithm, map)?)
 }
 
 fn build(algorithm: &'static str, mixer: Mixer, context: BuildContext<'_>) -> Result<AnyLearner> {

@@ -137,6 +137,11 @@ impl Node {
     }
 }
 
+/// The lines of a text as YAML counts them: a lone carriage return ends one, too.
+pub(crate) fn lines(text: &str) -> Vec<&str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r')).collect()
+}
+
 /// For each character of a scalar the place it comes from, and one more for the end. Blanks and line breaks, which
 /// folding changes, are passed over on both sides; escapes are taken as they are written.
 pub(crate) fn origins(source: &[&str], node: &Node, text: &str) -> Vec<Position> {
@@ -355,6 +360,18 @@ mod tests {
         match Node::parse(text).and_then(|node| node.check_keys()) {
             Err(Error::Text { at, .. }) => (at.line, at.column),
             other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_those_that_the_parser_counts() {
+        assert_eq!(lines("a\nb\r\nc\rd\r"), ["a", "b", "c", "d"]);
+        assert_eq!(lines("a\r\r\nb"), ["a", "", "b"]);
+        assert_eq!(lines(""), [""]);
+        for text in ["[.\r0.\r#", "a: 1\rb: [\r", "a: 1\r\nb: ]"] {
+            let error = Node::parse(text).unwrap_err();
+            let Error::Text { at, .. } = &error else { panic!("{error}") };
+            assert!(at.line <= lines(text).len() + 1, "{text:?}: {error}");
         }
     }
 

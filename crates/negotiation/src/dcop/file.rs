@@ -184,7 +184,7 @@ impl File {
                 ));
             }
         };
-        let lines: Vec<&str> = text.lines().collect();
+        let lines = crate::yaml::lines(text);
         let mut file = Self {
             name: root.need("name", what)?.text("`name`")?,
             description: root
