@@ -21,7 +21,18 @@ pub use learner::{
 };
 
 /// Every algorithm, in the order in which it is listed to users.
-pub static ALL: &[AlgorithmEntry] = &[value::IQL, value::VDN, hysteretic::HYSTERETIC];
+pub static ALL: &[AlgorithmEntry] = &[
+    value::IQL,
+    value::VDN,
+    hysteretic::HYSTERETIC,
+    policy::REINFORCE,
+    policy::IA2C,
+    policy::MAA2C,
+    policy::IPPO,
+    policy::MAPPO,
+    policy::COMA,
+    policy::HAPPO,
+];
 
 /// The algorithm called `name`.
 ///
