@@ -88,6 +88,7 @@ pub static ALL: &[EnvEntry] = &[
     probe::TERMINATE_ONLY,
     probe::ACTION_MATTERS,
     probe::MASKED,
+    probe::MEMORY,
     probe::TWO_AGENTS_COORDINATE,
 ];
 

@@ -9,11 +9,12 @@
 //! | `probe_terminate_only` | one step, reward 1, terminates in the step of its time limit | V = 1 |
 //! | `probe_action_matters` | observation -1 or 1; action 1 pays the observation, action 0 its negative; terminates | V = 1 |
 //! | `probe_masked` | observation 0: action 2 pays 10, others 0; then observation 1: action 2 illegal, action 1 pays 1, action 0 pays 0; terminates | Q(0, 2) = 10 + g, Q(0, 0) = Q(0, 1) = g, Q(1, 1) = 1, Q(1, 0) = 0 |
+//! | `probe_memory` | observation -1 or 1, reward 0; then observation 0: action 1 pays the first observation, action 0 its negative; terminates | V = g, then 1; without memory 0 |
 //! | `probe_two_agents_coordinate` | two agents; both are paid 1 if their actions are equal, else 0; terminates | V = 1 |
 //!
 //! What each finds: a broken value head, a blind network, a wrong discount or bootstrap, a time limit taken for
 //! an ending, an ending taken for a time limit, a policy that does not follow the value, illegal actions leaking
-//! into targets, agents that do not coordinate.
+//! into targets, memory that does not last a step, agents that do not coordinate.
 //!
 //! # Parameters, observation, ends
 //! No parameters. One observation, `signal`, within -1..=1; the global state is the same number. Two actions,
@@ -47,6 +48,7 @@ enum Kind {
     TerminateOnly,
     ActionMatters,
     Masked,
+    Memory,
     TwoAgentsCoordinate,
 }
 
@@ -107,6 +109,9 @@ pub const MASKED: EnvEntry = entry!(
     11.0,
     "the best action of the first step is illegal in the second"
 );
+/// `probe_memory` in the list of environments.
+pub const MEMORY: EnvEntry =
+    entry!("probe_memory", Memory, 0.0, 1.0, "the right action is that which the first observation told");
 /// `probe_two_agents_coordinate` in the list of environments.
 pub const TWO_AGENTS_COORDINATE: EnvEntry = entry!(
     "probe_two_agents_coordinate",
@@ -122,6 +127,8 @@ struct Probe {
     spec: EnvSpec,
     kind: Kind,
     signal: f32,
+    /// The first observation of the episode.
+    first: f32,
     elapsed: u32,
     ended: bool,
 }
@@ -148,12 +155,12 @@ impl Probe {
             },
             reward: if two { RewardKind::Common } else { RewardKind::PerAgent },
         };
-        Self { spec, kind, signal: 0.0, elapsed: 0, ended: false }
+        Self { spec, kind, signal: 0.0, first: 0.0, elapsed: 0, ended: false }
     }
 
     /// Whether a first moment differs between episodes.
     fn drawn(&self) -> bool {
-        matches!(self.kind, Kind::ObsValue | Kind::ActionMatters)
+        matches!(self.kind, Kind::ObsValue | Kind::ActionMatters | Kind::Memory)
     }
 
     fn legal_action(&self, action: u32) -> bool {
@@ -169,6 +176,7 @@ impl MultiAgentEnv for Probe {
     fn reset(&mut self, rng: &mut Stream) {
         let sign = if rng.below(2) == 0 { -1.0 } else { 1.0 };
         self.signal = if self.drawn() { sign } else { 0.0 };
+        self.first = self.signal;
         (self.elapsed, self.ended) = (0, false);
     }
 
@@ -195,6 +203,8 @@ impl MultiAgentEnv for Probe {
             Kind::ActionMatters => (if action == 1 { self.signal } else { -self.signal }, true),
             Kind::Masked if first => (if action == 2 { 10.0 } else { 0.0 }, false),
             Kind::Masked => (action as f32, true),
+            Kind::Memory if first => (0.0, false),
+            Kind::Memory => (if action == 1 { self.first } else { -self.first }, true),
             Kind::TwoAgentsCoordinate => (if actions.discrete[1] == action { 1.0 } else { 0.0 }, true),
         };
         reward.fill(paid);
@@ -203,6 +213,9 @@ impl MultiAgentEnv for Probe {
         self.ended = ended;
         if matches!(self.kind, Kind::TwoStepDiscount | Kind::Masked) {
             self.signal = 1.0;
+        }
+        if self.kind == Kind::Memory {
+            self.signal = 0.0;
         }
         Ok(self.kind == Kind::TruncateOnly && self.elapsed >= TRUNCATE_AFTER)
     }
@@ -239,12 +252,14 @@ impl MultiAgentEnv for Probe {
 
     fn save(&self, out: &mut Writer) {
         out.f32(self.signal);
+        out.f32(self.first);
         out.u32(self.elapsed);
         out.bool(self.ended);
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
         self.signal = from.f32()?;
+        self.first = from.f32()?;
         self.elapsed = from.u32()?;
         self.ended = from.bool()?;
         Ok(())
@@ -291,6 +306,8 @@ mod tests {
             signs[usize::from(seen[0] > 0.0)] = true;
             let (seen, paid, _) = play(Kind::ActionMatters, seed, &[&[0]]);
             assert_eq!(seen[0], -paid[0]);
+            let (seen, paid, ends) = play(Kind::Memory, seed, &[&[0], &[1]]);
+            assert_eq!((seen[1], paid[0], paid[1], ends), (0.0, 0.0, seen[0], vec![false, true]));
         }
         assert_eq!(signs, [true; 2], "both observations occur");
     }
