@@ -4,6 +4,7 @@
 //! ([`SequenceLearner`]) to better parameters. It returns numbers and never prints; it has no clock, no files, no
 //! replay and knows no environment.
 
+pub mod decomposition;
 pub mod error;
 pub mod hysteretic;
 pub mod learner;
@@ -24,6 +25,20 @@ pub use learner::{
 pub static ALL: &[AlgorithmEntry] = &[
     value::IQL,
     value::VDN,
+    decomposition::QMIX,
+    decomposition::QPLEX,
+    decomposition::QTRAN,
+    decomposition::CW_QMIX,
+    decomposition::OW_QMIX,
+    decomposition::IQL_RNN,
+    decomposition::VDN_RNN,
+    decomposition::QMIX_RNN,
+    decomposition::QPLEX_RNN,
+    decomposition::QTRAN_RNN,
+    decomposition::CW_QMIX_RNN,
+    decomposition::OW_QMIX_RNN,
+    decomposition::PQN_IQL,
+    decomposition::PQN_VDN,
     hysteretic::HYSTERETIC,
     policy::REINFORCE,
     policy::IA2C,

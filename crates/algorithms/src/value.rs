@@ -294,7 +294,7 @@ fn build_groups(spec: &EnvSpec, n_envs: usize, settings: &ValueSettings) -> Vec<
 }
 
 /// Kernels count agents within a group, users over all of them.
-fn over_all_groups(error: coact_kernels::Error, first_agent: usize) -> Error {
+pub(crate) fn over_all_groups(error: coact_kernels::Error, first_agent: usize) -> Error {
     match error {
         coact_kernels::Error::NoLegalAction { env, agent } => {
             coact_core::Error::NoLegalAction { env, agent: first_agent + agent }.into()
