@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod combinations;
+mod decomposition;
 mod faulty_environments;
 mod feeds;
 mod loop_faults;

@@ -39,7 +39,7 @@ fn busy(algorithm: &'static str) -> Setup {
 }
 
 /// Every part of a checkpoint, without the clock on the wall.
-fn everything(run: &Training) -> Vec<(&'static str, Vec<u8>)> {
+pub fn everything(run: &Training) -> Vec<(&'static str, Vec<u8>)> {
     run.parts().unwrap().into_iter().map(|(name, bytes)| (name, without_wall_clock(name, bytes))).collect()
 }
 
@@ -125,7 +125,7 @@ impl Observer for CutAfter<'_> {
 }
 
 /// Goes on from `from`, is cut some time after `env_steps`, and returns the checkpoint of that step.
-fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_steps: u64) -> Loaded {
+pub fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_steps: u64) -> Loaded {
     let mut setup = setup.clone();
     setup.run.checkpoint_every = Some(env_steps);
     let mut run = setup.build();

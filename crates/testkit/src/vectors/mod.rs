@@ -9,6 +9,7 @@ mod case;
 mod formats;
 mod games;
 mod markov_games;
+mod mixing;
 mod models;
 mod modules;
 mod optimizers;
@@ -65,6 +66,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("rl_ppo_loss", policy_gradients::check_ppo_loss),
     ("rl_distributions", policy_gradients::check_distributions),
     ("rl_valuenorm", policy_gradients::check_value_norm),
+    ("marl_qmix", mixing::check_qmix),
+    ("marl_q_learner", mixing::check_q_learner),
 ];
 
 /// Files whose cases environments (and the normalizer among their wrappers) replay.
@@ -189,8 +192,10 @@ mod tests {
                 noticed += check(&one).unwrap().failed;
             }
             let share = noticed as f64 / f64::from(changes);
-            // Payoffs that nobody plays for and costs of pairs that no optimum takes may change unseen.
-            let is_sparse = ["nn_modules", "assignment", "task_allocation"].contains(&name.as_str());
+            // Payoffs that nobody plays for, costs of pairs that no optimum takes and values of actions that nobody
+            // chooses may change unseen.
+            let is_sparse =
+                ["nn_modules", "assignment", "task_allocation", "marl_q_learner"].contains(&name.as_str());
             let expected = if is_sparse || name.starts_with("games_") { 0.2 } else { 0.6 };
             assert!(share > expected, "{name}: {noticed} of {changes} changes noticed");
         }
