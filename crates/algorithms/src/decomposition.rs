@@ -211,9 +211,7 @@ fn check(variant: &Variant, spec: &EnvSpec) -> Result<()> {
 }
 
 fn resolve(variant: &Variant, settings: &serde_json::Value) -> Result<serde_json::Value> {
-    let settings = DecompositionSettings::parse(variant, settings)?;
-    serde_json::to_value(settings)
-        .map_err(|e| Error::Settings { algorithm: variant.name, reason: e.to_string() })
+    crate::settings::to_map(variant.name, &DecompositionSettings::parse(variant, settings)?)
 }
 
 fn build(variant: &'static Variant, context: BuildContext<'_>) -> Result<AnyLearner> {

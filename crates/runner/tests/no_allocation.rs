@@ -13,6 +13,7 @@ mod support;
 
 use std::alloc::System;
 
+use coact_envs::wrappers::CommonReward;
 use coact_runner::Training;
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -48,6 +49,20 @@ fn setups() -> Vec<Setup> {
         threaded.cpu.threads = 2;
         threaded.run.batch_size = 48;
         setups.extend([plain, rich, masked, threaded]);
+    }
+    for (algorithm, settings) in [
+        ("qmix", json!({"sharing": "separate"})),
+        ("qtran", json!({"joint_hidden": [8]})),
+        ("iql-rnn", json!({"sharing": "separate", "cell": "lstm", "cell_width": 8})),
+        ("qplex-rnn", json!({"cell_width": 8, "tau": 0.1})),
+        ("cw-qmix-rnn", json!({"td_lambda": 0.5, "cell_width": 8})),
+    ] {
+        let mut mixed = Setup::new("simple_tag", algorithm).learner(settings);
+        mixed.wrappers.common_reward = Some(CommonReward::Sum);
+        mixed.run.sequence_length = 6;
+        mixed.run.burn_in = if algorithm.ends_with("-rnn") { 2 } else { 0 };
+        mixed.run.store_memory = algorithm == "iql-rnn";
+        setups.push(mixed);
     }
     for setup in &mut setups {
         setup.n_envs = 4;

@@ -129,18 +129,13 @@ impl DecompositionSettings {
     /// A key or value that does not parse, a number outside its range, or settings that contradict each other.
     pub(super) fn parse(variant: &Variant, settings: &serde_json::Value) -> Result<Self> {
         let algorithm = variant.name;
-        let fault = |reason: String| Error::Settings { algorithm, reason };
-        // One key at a time first, so that the error can name it.
-        for (key, value) in settings.as_object().into_iter().flatten() {
-            let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Self>(alone.into())
-                .map_err(|e| fault(format!("{key} = {value}: {e}")))?;
-        }
-        let mut all = serde_json::to_value(variant.defaults()).map_err(|e| fault(e.to_string()))?;
+        // Alone first, so that an error names the key.
+        crate::settings::parse::<Self>(algorithm, settings)?;
+        let mut all = crate::settings::to_map(algorithm, &variant.defaults())?;
         if let (Some(all), Some(given)) = (all.as_object_mut(), settings.as_object()) {
             all.extend(given.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
-        let parsed: Self = serde_json::from_value(all).map_err(|e| fault(e.to_string()))?;
+        let parsed: Self = crate::settings::parse(algorithm, &all)?;
         parsed.check(variant)?;
         Ok(parsed)
     }

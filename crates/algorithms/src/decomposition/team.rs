@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use coact_core::EnvSpec;
-use coact_kernels::td::td_target;
 use coact_kernels::{Backend, Loss};
 use coact_nets::{Init, JointValue, Mixer, MixerInput, MixerKind, MixerShape, NamedTensor};
 use coact_replay::Rollout;
@@ -13,6 +12,7 @@ use super::Method;
 use super::rows::{GroupValues, Rows, Wanted, Widths};
 use super::settings::DecompositionSettings;
 use crate::Result;
+use crate::returns::{Steps, lambda_returns};
 
 /// Which values are learned by which rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +78,9 @@ pub struct TeamValue {
     discount: Vec<f32>,
     next_value: Vec<f32>,
     target: Vec<f32>,
+    /// Whether the episode ended in the row, and that every row counts `[R, columns]`.
+    ended: Vec<bool>,
+    counted: Vec<bool>,
     /// Learned values and their gradients `[R, columns]`.
     total: Vec<f32>,
     d_total: Vec<f32>,
@@ -143,6 +146,8 @@ impl TeamValue {
             discount: Vec::new(),
             next_value: Vec::new(),
             target: Vec::new(),
+            ended: Vec::new(),
+            counted: Vec::new(),
             total: Vec::new(),
             d_total: Vec::new(),
             joint_value: Vec::new(),
@@ -232,16 +237,19 @@ impl TeamValue {
             }
         }
         self.read_rewards(rollout, values);
-        for r in (0..n).rev() {
-            let longer = self.rule.lambda > 0.0 && self.rows.continues(r, rollout);
-            for at in r * k..(r + 1) * k {
-                let mut next = self.next_value[at];
-                if longer {
-                    next += self.rule.lambda * (self.target[at + rollout.n_envs * k] - next);
-                }
-                self.target[at] = td_target(self.reward[at], self.discount[at], next);
-            }
-        }
+        self.ended.clear();
+        let rows = &self.rows;
+        self.ended.extend((0..n).flat_map(|r| std::iter::repeat_n(!rows.continues(r, rollout), k)));
+        self.counted.resize(n * k, true);
+        let steps = Steps {
+            n_rows: rollout.n_envs * k,
+            reward: &self.reward,
+            discount: &self.discount,
+            next_value: &self.next_value,
+            ended: &self.ended,
+            valid: &self.counted,
+        };
+        lambda_returns(&steps, self.rule.lambda, &mut self.target);
         Ok(&self.target)
     }
 

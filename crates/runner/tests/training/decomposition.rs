@@ -20,7 +20,7 @@ fn setup(env: &'static str, algorithm: &'static str, settings: Value) -> Setup {
     }));
     let pqn = algorithm.starts_with("pqn");
     if pqn {
-        setup = setup.learner(json!({"epochs": 2, "minibatches": 2}));
+        setup = setup.learner(json!({"epochs": 4, "minibatches": 4}));
     } else {
         setup = setup.learner(json!({"target_network_update_freq": 20}));
     }
