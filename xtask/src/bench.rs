@@ -14,6 +14,7 @@ Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--th
 Measures and prints a table. SUITE is one or more of these, all if none is named:
   act       observations to actions, 96 to 3,072 rows
   update    a VDN double-DQN update with clipping and Adam; dense tiles against the measured multiply-add peak
+  recurrent GRU and LSTM cells over sequences, forward and backward, against the measured multiply-add peak
   envs      steps of cartpole and simple_spread, observations written
   replay    priority updates, samples, pushes and gathers at a million entries
   rollout   simple_spread: policy, step and store
@@ -30,7 +31,7 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
-const SUITES: &[&str] = &["act", "update", "envs", "replay", "rollout", "training"];
+const SUITES: &[&str] = &["act", "update", "recurrent", "envs", "replay", "rollout", "training"];
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {

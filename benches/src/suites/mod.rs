@@ -3,6 +3,7 @@
 pub mod act;
 pub mod envs;
 mod network;
+pub mod recurrent;
 pub mod replay;
 mod rollout;
 mod training;
@@ -28,6 +29,7 @@ pub struct Suite {
 pub const ALL: &[Suite] = &[
     Suite { name: "act", run: act::run },
     Suite { name: "update", run: update::run },
+    Suite { name: "recurrent", run: recurrent::run },
     Suite { name: "envs", run: envs::run },
     Suite { name: "replay", run: replay::run },
     Suite { name: "rollout", run: rollout::run },

@@ -202,7 +202,7 @@ fn tiles(session: &mut Session) -> Result<(), String> {
 }
 
 /// The multiply-add peak of one core.
-fn peak(goal: Option<f64>) -> Bound<'static> {
+pub(super) fn peak(goal: Option<f64>) -> Bound<'static> {
     const ROUNDS: u64 = 1000;
     let arch = Arch::new();
     let run = move |calls| {

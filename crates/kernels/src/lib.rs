@@ -1,9 +1,10 @@
-//! Every hot numeric routine of coact: dense layers, `act` (observations to legal actions), `update` (forward,
-//! TD targets, loss, backward) and optimizer steps, on flat `f32` buffers that the caller owns.
+//! Every hot numeric routine of coact: layers (dense, recurrent, convolutional), `act` (observations to legal
+//! actions), `update` (forward, TD targets, loss, backward) and optimizer steps, on flat `f32` buffers that the caller
+//! owns.
 //!
 //! Results are the same bits at any number of threads and on any instruction set (AVX-512, AVX2, NEON or
 //! none), because the order of every sum is fixed:
-//! - an output of a dense layer is a chain of fused multiply-adds over its inputs, ascending, from the bias;
+//! - an output of a layer is a chain of fused multiply-adds over its inputs, ascending, from the bias;
 //! - a gradient of a weight is such a chain over the rows of a chunk (at most 256 rows), and chunks are summed by
 //!   a fixed pairwise tree;
 //! - exp, tanh and ln are this crate's own polynomials; ties of an argmax go to the lowest index.
