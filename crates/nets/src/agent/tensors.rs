@@ -10,7 +10,7 @@ use crate::qnet::NamedTensor;
 /// A tensor of the flat parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetTensor {
-    /// Its name in PyTorch's manner, see [`AgentNet::to_torch`].
+    /// Its name in PyTorch's manner, see [`super::AgentNet::to_torch`].
     pub name: String,
     /// What it is; weights are `[rows, cols]` = `[K, N]`, input-major, but for those of convolutions.
     pub kind: TensorKind,
