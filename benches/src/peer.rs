@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 /// Names of the peers that have a script.
-pub const NAMES: &[&str] = &["jax", "mpe2", "cpprb", "gymnasium", "torch"];
+pub const NAMES: &[&str] = &["jax", "jaxmarl", "mpe2", "cpprb", "gymnasium", "torch"];
 
 /// The peers of one run.
 pub struct Peers {
@@ -46,7 +46,7 @@ impl Peers {
             return Vec::new();
         }
         // Libraries with a thread pool get one and two; plain Python code has one.
-        let counts: &[usize] = if matches!(name, "jax" | "torch") { &[1, 2] } else { &[1] };
+        let counts: &[usize] = if matches!(name, "jax" | "jaxmarl" | "torch") { &[1, 2] } else { &[1] };
         for &threads in counts {
             if self.processes.iter().any(|(n, t, _)| n == name && *t == threads) {
                 continue;

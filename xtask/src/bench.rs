@@ -23,7 +23,7 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --quick         shorter repetitions: a look, not a claim
   --json FILE     writes an array of objects with name, value, unit, threads and, beside a peer, peer, peer_value and
                   ratio (above 1: ours is faster)
-  --peers LIST    measures peers in the same run, alternating: jax, mpe2, cpprb, gymnasium, torch, with commas between.
+  --peers LIST    measures peers in the same run, alternating: jax, jaxmarl, mpe2, cpprb, gymnasium, torch, with commas between.
                   Their packages are installed in .peers/ first (torch takes several GB)
   --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
   --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies

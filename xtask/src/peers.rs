@@ -14,6 +14,7 @@ struct Peer {
 
 const ALL: &[Peer] = &[
     Peer { name: "jax", module: "jax", packages: &["jax", "numpy"] },
+    Peer { name: "jaxmarl", module: "jaxmarl", packages: &["jaxmarl", "optax", "numpy"] },
     Peer { name: "mpe2", module: "mpe2", packages: &["mpe2", "numpy"] },
     Peer { name: "cpprb", module: "cpprb", packages: &["cpprb", "numpy"] },
     Peer { name: "gymnasium", module: "gymnasium", packages: &["gymnasium", "numpy"] },

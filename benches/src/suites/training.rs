@@ -1,10 +1,81 @@
-//! `training`: `coact train spread-vdn` for a while, from the start of the process to its end, evaluations included.
+//! `training`: `coact train` for a while, from the start of the process to its end, evaluations included: our own
+//! `spread-vdn`, and JaxMARL's settings of `simple_spread` beside JaxMARL's environment under jit (which is not charged for
+//! compiling, starting or evaluating).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Session;
-use crate::contest::{Contest, Run, Unit};
+use crate::contest::{Contest, PeerCall, Run, Unit, params};
+
+/// A published setting: ours as arguments of `coact train`, theirs as a measurement of the peer.
+struct Setting {
+    algorithm: &'static str,
+    set: &'static [&'static str],
+    /// Environment steps of a run of ours and of a call of theirs: some seconds each.
+    ours: u64,
+    theirs: u64,
+    goal: f64,
+}
+
+/// Settings of every one of them: the reward is shared, evaluations are left to the end.
+const SHARED: &[&str] =
+    &["common_reward=sum", "eval_every=0", "final_eval_episodes=1", "checkpoint_every_s=0"];
+
+/// JaxMARL's settings (feed-forward VDN, recurrent VDN and QMIX, PQN-VDN, IPPO), and the ratio meant for each.
+const SETTINGS: &[Setting] = &[
+    Setting {
+        algorithm: "vdn",
+        set: &[
+            "n_envs=32",
+            "update_every=16",
+            "gradient_steps=1",
+            "batch_size=32",
+            "buffer_size=100000",
+            "learning_starts=10000",
+            "hidden=[64, 64]",
+            "gamma=0.9",
+            "learning_rate=5e-3",
+            "loss=squared",
+            "target_network_update_freq=200",
+            "gradient_clipping_global_norm=25",
+        ],
+        ours: 2_048_000,
+        theirs: 204_800,
+        goal: 10.0,
+    },
+    Setting {
+        algorithm: "vdn-rnn",
+        set: &[
+            "n_envs=8",
+            "sequence_length=26",
+            "update_every=26",
+            "batch_size=32",
+            "buffer_size=130000",
+            "learning_starts=10000",
+            "gamma=0.9",
+            "learning_rate=5e-3",
+            "gradient_clipping_global_norm=25",
+        ],
+        ours: 400_400,
+        theirs: 41_600,
+        goal: 10.0,
+    },
+    Setting {
+        algorithm: "pqn-vdn",
+        set: &["n_envs=256", "rollout_steps=16", "gamma=0.9"],
+        ours: 163_840,
+        theirs: 16_384,
+        goal: 10.0,
+    },
+    Setting {
+        algorithm: "ippo",
+        set: &["n_envs=16", "rollout_steps=128"],
+        ours: 819_200,
+        theirs: 81_920,
+        goal: 10.0,
+    },
+];
 
 /// Holds the contests.
 ///
@@ -14,13 +85,42 @@ pub fn run(session: &mut Session) -> Result<(), String> {
     let coact = session.coact.clone().ok_or("no coact binary; give one with --coact")?;
     let env_steps: u64 = if session.quick { 12_000 } else { 150_000 };
     for threads in session.threads.clone() {
+        let args = vec!["spread-vdn".to_owned()];
         session.hold(Contest {
             name: format!("training/spread-vdn/t{threads}"),
             unit: Unit::PerSecond("env-steps/s"),
             items: env_steps as f64,
             goal: None,
-            ours: vec![(threads, training(coact.clone(), env_steps, threads))],
+            ours: vec![(threads, training(coact.clone(), "spread-vdn", args, env_steps, threads))],
             peers: Vec::new(),
+            bound: None,
+        })?;
+    }
+    for setting in SETTINGS {
+        // Without a peer and in a hurry, one look at the learning of our own preset is enough.
+        if session.quick && !session.peers.has("jaxmarl") {
+            break;
+        }
+        let set = SHARED.iter().chain(setting.set).flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]);
+        let named = ["--env", "simple_spread", "--algorithm", setting.algorithm].map(str::to_owned);
+        let args: Vec<String> = named.into_iter().chain(set).collect();
+        let ours = session.threads.iter().map(|&threads| {
+            (threads, training(coact.clone(), setting.algorithm, args.clone(), setting.ours, threads))
+        });
+        session.hold(Contest {
+            name: format!("training/jaxmarl/{}", setting.algorithm),
+            unit: Unit::PerSecond("env-steps/s"),
+            items: setting.ours as f64,
+            goal: None,
+            ours: ours.collect(),
+            peers: vec![PeerCall {
+                peer: "jaxmarl",
+                measure: setting.algorithm,
+                params: params(&[("env_steps", setting.theirs as f64)]),
+                items: setting.theirs as f64,
+                variant: "",
+                goal: Some(setting.goal),
+            }],
             bound: None,
         })?;
     }
@@ -37,22 +137,22 @@ impl Drop for Folder {
     }
 }
 
-fn training(coact: PathBuf, env_steps: u64, threads: usize) -> Run<'static> {
-    let name = format!("coact-bench-{}-t{threads}", std::process::id());
+fn training(coact: PathBuf, name: &str, args: Vec<String>, env_steps: u64, threads: usize) -> Run<'static> {
+    let name = format!("coact-bench-{}-{name}-t{threads}", std::process::id());
     let folder = Folder(std::env::temp_dir().join(name));
     let mut n = 0;
     Box::new(move |calls| {
         for _ in 0..calls {
             n += 1;
-            train(&coact, env_steps, threads, &folder.0.join(n.to_string()))?;
+            train(&coact, &args, env_steps, threads, &folder.0.join(n.to_string()))?;
         }
         Ok(())
     })
 }
 
-fn train(coact: &Path, env_steps: u64, threads: usize, out: &Path) -> Result<(), String> {
+fn train(coact: &Path, args: &[String], env_steps: u64, threads: usize, out: &Path) -> Result<(), String> {
     let mut command = Command::new(coact);
-    command.args(["train", "spread-vdn", "--quiet", "--json", "--seed", "1"]);
+    command.arg("train").args(args).args(["--quiet", "--json", "--seed", "1"]);
     command.args(["--env-steps", &env_steps.to_string(), "--threads", &threads.to_string()]);
     let output = command.arg("--out").arg(out).output();
     let output = output.map_err(|e| format!("cannot start {}: {e}", coact.display()))?;
