@@ -55,7 +55,7 @@ fn additive() -> Vec<(&'static str, Value)> {
         ),
         ("vdn-rnn", json!({"cell": "lstm", "head": [8]})),
         ("vdn-rnn", json!({"cell": "none", "td_lambda": 0.7, "loss": "huber"})),
-        ("pqn-iql", json!({"layer_norm": false})),
+        ("pqn-iql", json!({"layer_norm": false, "init": "torch", "learning_rate": 2e-2})),
         ("pqn-vdn", json!({"cell": "gru", "cell_width": 16})),
     ]
 }
@@ -250,7 +250,7 @@ fn of_every_kind() -> [Setup; 6] {
         busy("qplex-rnn"),
         busy("iql-rnn").learner(separate),
         busy("pqn-vdn"),
-        busy("pqn-iql").learner(json!({"cell": "gru"})),
+        busy("pqn-iql").learner(json!({"cell": "gru", "minibatches": 3})),
     ]
 }
 
