@@ -258,12 +258,13 @@ impl Carts {
         for i in 0..n {
             let next: [f32; 4] = physics.of([x[i], v[i], theta[i], omega[i], force(actions[i])]);
             let fallen = CartPolePhysics::fallen::<f32>(next);
-            bad |= not_finite(next) & alive[i];
             let up = 0_u32.wrapping_sub(alive[i]);
             x[i] = choose(up, next[0], x[i]);
             v[i] = choose(up, next[1], v[i]);
             theta[i] = choose(up, next[2], theta[i]);
             omega[i] = choose(up, next[3], omega[i]);
+            // Also of who has fallen: after a step that failed, the next one must fail too.
+            bad |= not_finite([x[i], v[i], theta[i], omega[i]]);
             reward[i] = alive[i] as f32;
             fell[i] = u32::from(fallen) & alive[i];
             alive[i] &= u32::from(!fallen);
