@@ -50,6 +50,7 @@ use coact_nets::{NamedTensor, Optimizer, Schedule};
 use coact_replay::Rollout;
 use serde_json::Value;
 
+use crate::decomposition::CellSetting;
 use crate::learner::{
     ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, SequenceLearner,
     UpdateStats,
@@ -69,7 +70,7 @@ mod unroll;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{ContinuousKind, CriticInput, MemoryKind, PolicySettings};
+pub use settings::{ContinuousKind, CriticInput, PolicySettings};
 
 use build::{Block, Central};
 use coma::Counterfactual;
@@ -207,9 +208,7 @@ fn check(rule: Rule, spec: &EnvSpec) -> Result<()> {
 }
 
 fn resolve(rule: Rule, settings: &Value) -> Result<Value> {
-    let settings = PolicySettings::parse(rule, settings)?;
-    serde_json::to_value(settings)
-        .map_err(|e| Error::Settings { algorithm: rule.name(), reason: e.to_string() })
+    crate::settings::to_map(rule.name(), &PolicySettings::parse(rule, settings)?)
 }
 
 fn build(rule: Rule, context: BuildContext<'_>) -> Result<AnyLearner> {

@@ -46,7 +46,7 @@ impl Loop {
     fn new(env: Box<dyn BatchEnv>, rule: Rule, size: Size, more: Value) -> Self {
         let Size { n_envs, n_steps, rollouts, threads } = size;
         let mut settings = json!({
-            "hidden": [16], "recurrent_width": 8, "learning_rate": 1e-2, "learning_schedule": "linear",
+            "hidden": [16], "cell_width": 8, "learning_rate": 1e-2, "learning_schedule": "linear",
             "learning_rate_min": 1e-5, "gradient_clipping_global_norm": 10.0,
         });
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -123,7 +123,7 @@ impl Loop {
 /// Values that are known: `(signal, value)`.
 fn expect_values(env: &str, table: &[(f32, f32)]) {
     for rule in WITH_VALUES {
-        for more in [json!({}), json!({"recurrent": "gru", "minibatches": 2})] {
+        for more in [json!({}), json!({"cell": "gru", "minibatches": 2})] {
             let mut run = Loop::named(env, rule, LONGER, more.clone()).train(LONGER);
             for &(signal, expected) in table {
                 for found in run.values_at(signal) {
@@ -168,7 +168,7 @@ fn the_best_actions_are_found() {
     for rule in ALL {
         for more in [
             json!({"ent_coef": 1e-3}),
-            json!({"recurrent": "lstm", "minibatches": 1, "sharing": "separate", "ent_coef": 1e-3}),
+            json!({"cell": "lstm", "minibatches": 1, "sharing": "separate", "ent_coef": 1e-3}),
         ] {
             for (env, best) in [("probe_action_matters", 1.0), ("probe_two_agents_coordinate", 1.0)] {
                 let found = Loop::named(env, rule, SMALL, more.clone()).train(SMALL).greedy_reward();
@@ -280,7 +280,7 @@ fn bits(learner: &PolicyLearner) -> Vec<u32> {
 #[test]
 fn threads_do_not_change_a_bit() {
     for rule in ALL {
-        for more in [json!({}), json!({"recurrent": "gru"})] {
+        for more in [json!({}), json!({"cell": "gru"})] {
             let run =
                 |threads| bits(&unlike(rule, Size { threads, ..SHORT }, more.clone()).train(SHORT).learner);
             assert_eq!(run(1), run(2), "{rule:?} {more}");
@@ -291,7 +291,7 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn a_saved_learner_goes_on_to_the_same_bits() {
     for rule in ALL {
-        for more in [json!({}), json!({"recurrent": "lstm", "sharing": "separate"})] {
+        for more in [json!({}), json!({"cell": "lstm", "sharing": "separate"})] {
             let mut run = unlike(rule, SHORT, more.clone());
             run.rollout();
             let mut saved = Writer::new();
@@ -340,11 +340,11 @@ fn refusals_are_one_line_that_names_the_key() {
         ("ippo", json!({"clip_eps": 0.0}), "clip_eps"),
         ("ippo", json!({"epochs": 0}), "epochs"),
         ("ippo", json!({"minibatches": 9}), "minibatches"),
-        ("ippo", json!({"minibatches": 3, "recurrent": "gru"}), "minibatches"),
+        ("ippo", json!({"minibatches": 3, "cell": "gru"}), "minibatches"),
         ("ippo", json!({"gae_lambda": 1.5}), "gae_lambda"),
         ("ippo", json!({"hidden": [0]}), "hidden"),
-        ("ippo", json!({"hidden_after": [8]}), "hidden_after"),
-        ("ippo", json!({"recurrent": "elman"}), "recurrent"),
+        ("ippo", json!({"head": [0]}), "head"),
+        ("ippo", json!({"cell": "elman"}), "cell"),
         ("ippo", json!({"ent_coef": -0.1}), "ent_coef"),
         ("ippo", json!({"learning_schedule": "exponential"}), "learning_schedule"),
         ("ippo", json!({"learning_schedule": "piecewise"}), "learning_rate_points"),

@@ -196,7 +196,7 @@ impl PolicyLearner {
         check(rule, context.spec)?;
         let settings = PolicySettings::parse(rule, context.settings)?;
         let BuildContext { spec, n_envs, seed, total_env_steps, rollout_steps, backend, .. } = context;
-        let units = if settings.recurrent == MemoryKind::None { n_envs * rollout_steps } else { n_envs };
+        let units = if settings.cell == CellSetting::None { n_envs * rollout_steps } else { n_envs };
         if settings.minibatches > units {
             let value = settings.minibatches.to_string();
             let rule =
@@ -232,6 +232,7 @@ impl PolicyLearner {
         }
         let params = initial(&groups, &settings, seed, plan.end);
         let memory_width = groups.iter().map(|g| g.n_agents * g.actor.memory_width()).sum();
+        let shapes = groups.iter().map(|g| (g.n_agents, g.head.outputs())).collect();
         Ok(Self {
             rule,
             agent_names: spec.agent_names(),
@@ -246,7 +247,7 @@ impl PolicyLearner {
             explore_seed: derive_seed(seed, Purpose::Explore, 0),
             shuffle: Shuffle::new(derive_seed(seed, Purpose::Replay, 1)),
             order: Shuffle::new(derive_seed(seed, Purpose::Replay, 2)),
-            coma: Counterfactual::new(derive_seed(seed, Purpose::Replay, 3), spec.groups.len()),
+            coma: Counterfactual::new(derive_seed(seed, Purpose::Replay, 3), shapes),
             factor: Vec::new(),
             log_prob: Vec::new(),
             env_steps: 0,
@@ -293,9 +294,9 @@ impl Group {
             ("layer_norm", shape.layer_norm.to_string()),
         ];
         if let Some(cell) = shape.cell {
-            pairs.push(("recurrent", format!("{:?}", cell.kind).to_lowercase()));
-            pairs.push(("recurrent_width", cell.width.to_string()));
-            pairs.push(("hidden_after", format!("{:?}", shape.head)));
+            pairs.push(("cell", format!("{:?}", cell.kind).to_lowercase()));
+            pairs.push(("cell_width", cell.width.to_string()));
+            pairs.push(("head", format!("{:?}", shape.head)));
         }
         match self.head {
             Head::Categorical { n } => {

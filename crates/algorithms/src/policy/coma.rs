@@ -9,7 +9,8 @@
 
 use coact_core::{Purpose, Stream};
 use coact_kernels::Backend;
-use coact_nets::distribution::Categorical;
+use coact_kernels::td::is_legal;
+use coact_nets::Real;
 use coact_replay::Rollout;
 
 use super::PolicyLearner;
@@ -25,6 +26,8 @@ use crate::returns::{Steps, explained_variance, lambda_returns};
 pub(super) struct Counterfactual {
     seed: u64,
     groups: Vec<GroupBuffers>,
+    /// Agents of each group, and actions of each of them.
+    shapes: Vec<(usize, usize)>,
     /// Drawn actions `[B, A]` after the last step and `[F, A]` after cut episodes, of each group.
     last: Vec<Vec<u32>>,
     finals: Vec<Vec<u32>>,
@@ -43,9 +46,11 @@ struct GroupBuffers {
 }
 
 impl Counterfactual {
-    pub(super) fn new(seed: u64, n_groups: usize) -> Self {
-        let groups = (0..n_groups).map(|_| GroupBuffers::default()).collect();
-        Self { seed, groups, last: vec![Vec::new(); n_groups], finals: vec![Vec::new(); n_groups] }
+    /// For groups of so many agents with so many actions each.
+    pub(super) fn new(seed: u64, shapes: Vec<(usize, usize)>) -> Self {
+        let groups = shapes.iter().map(|_| GroupBuffers::default()).collect();
+        let empty = vec![Vec::new(); shapes.len()];
+        Self { seed, groups, shapes, last: empty.clone(), finals: empty }
     }
 
     /// Inputs of group `g`'s critic `[T, B, A, K]`.
@@ -56,19 +61,16 @@ impl Counterfactual {
 
 /// Logits to probabilities, in place; all zero where no action is legal.
 pub(super) fn probabilities(row: &mut [f32], mask: &[u32]) {
-    let mut probs = [0.0; 64];
-    let mut long = Vec::new();
-    let probs = match row.len() {
-        n if n <= 64 => &mut probs[..n],
-        n => {
-            long.resize(n, 0.0);
-            &mut long[..]
-        }
-    };
-    if let Some(categorical) = Categorical::new(&*row, mask) {
-        probs.iter_mut().enumerate().for_each(|(a, p)| *p = categorical.prob(a));
+    let legal = |a: usize| is_legal(mask, a);
+    let top = (0..row.len()).filter(|&a| legal(a)).fold(f32::NEG_INFINITY, |top, a| Real::max(row[a], top));
+    let mut total = 0.0;
+    for (a, p) in row.iter_mut().enumerate() {
+        *p = if legal(a) { Real::exp(*p - top) } else { 0.0 };
+        total += *p;
     }
-    row.copy_from_slice(probs);
+    if total > 0.0 {
+        row.iter_mut().for_each(|p| *p /= total);
+    }
 }
 
 /// Rows of logits `[rows, n]` to probabilities.
@@ -168,8 +170,7 @@ impl PolicyLearner {
         let (steps, finals) = central.of(rollout);
         let count = rollout.n_steps * rollout.n_envs;
         let split = steps.len() / (rollout.n_steps + 1) * rollout.n_steps;
-        let shapes: Vec<(usize, usize)> = groups.iter().map(|g| (g.n_agents, g.head.outputs())).collect();
-        let Counterfactual { groups: buffers, last, finals: final_actions, .. } = coma;
+        let Counterfactual { groups: buffers, shapes, last, finals: final_actions, .. } = coma;
         for (g, group) in groups.iter_mut().enumerate() {
             let (n_agents, n) = shapes[g];
             let buffers = &mut buffers[g];
@@ -196,7 +197,7 @@ impl PolicyLearner {
     /// Probabilities of all actions in every step, and actions where nobody has acted yet.
     fn look_ahead(&mut self, rollout: &Rollout) -> Result<()> {
         let Self { groups, params, backend, coma, rollouts, .. } = self;
-        let Counterfactual { seed, groups: buffers, last, finals } = coma;
+        let Counterfactual { seed, groups: buffers, last, finals, .. } = coma;
         for (g, group) in groups.iter_mut().enumerate() {
             let (seen, policy) = (&rollout.groups[g], &mut buffers[g].policy);
             let start = memories(rollout, group.memory_offset);

@@ -2,26 +2,14 @@
 //! and the objects that they describe.
 
 use coact_kernels::{Activation, Clip};
-use coact_nets::agent::{Cell, CellKind};
-use coact_nets::{AgentNetShape, Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
+use coact_nets::{AgentNetShape, Cell, CellKind, Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Rule;
+use crate::decomposition::CellSetting;
 use crate::value::{ActivationKind, ScheduleKind};
 use crate::{Error, Result};
-
-/// What networks remember of earlier observations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemoryKind {
-    /// Nothing: feed-forward networks.
-    None,
-    /// A gated recurrent unit.
-    Gru,
-    /// Long short-term memory.
-    Lstm,
-}
 
 /// What a centralized critic sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +40,12 @@ coact_core::settings! {
         sharing: Sharing = Sharing::Shared,
         /// Widths of the hidden layers, at most 512 each; before the recurrent cell if there is one.
         hidden: Vec<usize> = vec![64, 64],
-        /// Recurrent cell of actors and critics: "none", "gru" or "lstm".
-        recurrent: MemoryKind = MemoryKind::None,
+        /// Recurrent cell of actors and critics (not of coma's critic): "none", "gru" or "lstm".
+        cell: CellSetting = CellSetting::None,
         /// Units of the recurrent cell.
-        recurrent_width: usize = 64,
-        /// Widths of hidden layers behind the recurrent cell.
-        hidden_after: Vec<usize> = Vec::new(),
+        cell_width: usize = 64,
+        /// Widths of the hidden layers after the cell; without a cell they follow `hidden`.
+        head: Vec<usize> = Vec::new(),
         /// Activation of hidden layers: "tanh" or "relu".
         activation: ActivationKind = ActivationKind::Tanh,
         /// Layer norm before each activation.
@@ -127,7 +115,7 @@ coact_core::settings! {
     }
 }
 
-/// What an algorithm sets otherwise than the table above: after EPyMARL, see facts in the module's documentation.
+/// What an algorithm sets otherwise than the table above.
 fn own_defaults(rule: Rule) -> Value {
     let one_pass = json!({
         "epochs": 1, "minibatches": 1, "value_clip_eps": null, "normalize_advantage": false,
@@ -160,15 +148,8 @@ impl PolicySettings {
     /// # Errors
     /// An unknown key, a value of another kind or outside its range, settings that contradict each other.
     pub(super) fn parse(rule: Rule, settings: &Value) -> Result<Self> {
-        let algorithm = rule.name();
-        // One key at a time first, so that the error can name it.
-        for (key, value) in settings.as_object().into_iter().flatten() {
-            let alone = Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Self>(alone.into())
-                .map_err(|e| Error::Settings { algorithm, reason: format!("{key} = {value}: {e}") })?;
-        }
-        let settings: Self = serde_json::from_value(laid_over(own_defaults(rule), settings))
-            .map_err(|e| Error::Settings { algorithm, reason: e.to_string() })?;
+        let all = laid_over(own_defaults(rule), settings);
+        let settings: Self = crate::settings::parse(rule.name(), &all)?;
         settings.check(rule)?;
         Ok(settings)
     }
@@ -180,18 +161,12 @@ impl PolicySettings {
             true => Ok(()),
             false => Err(Error::Setting { key, value, rule }),
         };
-        for (key, widths) in [("hidden", &self.hidden), ("hidden_after", &self.hidden_after)] {
+        for (key, widths) in [("hidden", &self.hidden), ("head", &self.head)] {
             let fits = widths.iter().all(|h| (1..=512).contains(h));
             ensure(fits, key, format!("{widths:?}"), "each width must be 1 to 512")?;
         }
-        let width = self.recurrent_width;
-        ensure((1..=512).contains(&width), "recurrent_width", width.to_string(), "it must be 1 to 512")?;
-        ensure(
-            self.recurrent != MemoryKind::None || self.hidden_after.is_empty(),
-            "hidden_after",
-            format!("{:?}", self.hidden_after),
-            "it stands behind a recurrent cell; set `recurrent`, or add the layers to `hidden`",
-        )?;
+        let width = self.cell_width;
+        ensure((1..=512).contains(&width), "cell_width", width.to_string(), "it must be 1 to 512")?;
         for (key, n) in [
             ("epochs", self.epochs as u64),
             ("minibatches", self.minibatches as u64),
@@ -269,17 +244,17 @@ impl PolicySettings {
 
     /// Shape of a network from `input` to `output`.
     pub(super) fn network(&self, input: usize, output: usize) -> AgentNetShape {
-        let width = self.recurrent_width;
+        let width = self.cell_width;
         AgentNetShape {
             input,
             grid: None,
             encoder: self.hidden.clone(),
-            cell: match self.recurrent {
-                MemoryKind::None => None,
-                MemoryKind::Gru => Some(Cell { kind: CellKind::Gru, width }),
-                MemoryKind::Lstm => Some(Cell { kind: CellKind::Lstm, width }),
+            cell: match self.cell {
+                CellSetting::None => None,
+                CellSetting::Gru => Some(Cell { kind: CellKind::Gru, width }),
+                CellSetting::Lstm => Some(Cell { kind: CellKind::Lstm, width }),
             },
-            head: self.hidden_after.clone(),
+            head: self.head.clone(),
             output,
             activation: match self.activation {
                 ActivationKind::Relu => Activation::Relu,

@@ -42,7 +42,7 @@ const N_STEPS: usize = 5;
 
 fn learner(rule: Rule, more: Value) -> PolicyLearner {
     let mut settings = json!({
-        "hidden": [5], "recurrent_width": 4, "actor_output_gain": 1.0, "ent_coef": 0.3, "vf_coef": 0.7,
+        "hidden": [5], "cell_width": 4, "actor_output_gain": 1.0, "ent_coef": 0.3, "vf_coef": 0.7,
         "minibatches": 1,
     });
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -126,7 +126,7 @@ fn assert_gradient(rule: Rule, more: Value) {
     // Elsewhere than where the rollout was made, so that ratios and clipped values differ from 1 and 0.
     let mut rng = Stream::new(2, Purpose::Init, 0, 0);
     learner.params.iter_mut().for_each(|p| *p += 0.1 * rng.normal() as f32);
-    let recurrent = learner.settings.recurrent != MemoryKind::None;
+    let recurrent = learner.settings.cell != CellSetting::None;
     let positions: Vec<u32> =
         (0..N_STEPS * N_ENVS).filter(|i| i % N_ENVS != 1 || !recurrent).map(|i| i as u32).collect();
     let window = Window::of(&positions, if recurrent { N_STEPS } else { 1 }, N_ENVS);
@@ -162,7 +162,7 @@ fn assert_gradient(rule: Rule, more: Value) {
 fn gradients_of_log_probabilities_and_critics() {
     for rule in [Rule::Reinforce, Rule::Ia2c, Rule::Maa2c, Rule::Coma] {
         assert_gradient(rule, json!({}));
-        assert_gradient(rule, json!({"sharing": "separate", "recurrent": "gru"}));
+        assert_gradient(rule, json!({"sharing": "separate", "cell": "gru"}));
     }
 }
 
@@ -170,7 +170,7 @@ fn gradients_of_log_probabilities_and_critics() {
 fn gradients_of_surrogates_and_clipped_values() {
     for rule in [Rule::Ippo, Rule::Mappo, Rule::Happo] {
         assert_gradient(rule, json!({"sharing": "separate"}));
-        assert_gradient(rule, json!({"sharing": "separate", "recurrent": "lstm", "clip_eps": 0.05}));
+        assert_gradient(rule, json!({"sharing": "separate", "cell": "lstm", "clip_eps": 0.05}));
     }
     assert_gradient(Rule::Ippo, json!({"continuous_distribution": "gaussian"}));
 }

@@ -148,7 +148,7 @@ impl PolicyLearner {
         step: &mut dyn FnMut(&mut Self, Window<'_>) -> Result<()>,
     ) -> Result<()> {
         let (epochs, parts) = (self.settings.epochs, self.settings.minibatches);
-        let recurrent = self.settings.recurrent != MemoryKind::None;
+        let recurrent = self.settings.cell != CellSetting::None;
         let units = if recurrent { rollout.n_envs } else { rollout.n_steps * rollout.n_envs };
         let rollouts = self.rollouts;
         let mut shuffle = std::mem::take(&mut self.shuffle);
@@ -184,17 +184,15 @@ impl PolicyLearner {
     /// Actors one after the other in an order drawn anew for every rollout, then the critics. The advantages of an actor are
     /// times the ratios of those before it.
     fn one_by_one(&mut self, rollout: &Rollout, learning_rate: f64, progress: &mut Progress) -> Result<()> {
-        let agents =
-            self.groups.iter().enumerate().flat_map(|(g, group)| (0..group.n_agents).map(move |a| (g, a)));
-        let agents: Vec<(usize, usize)> = agents.collect();
+        let n_agents = self.agent_names.len();
         let mut factor = std::mem::take(&mut self.factor);
         let mut log_prob = std::mem::take(&mut self.log_prob);
         factor.clear();
         factor.resize(rollout.n_steps * rollout.n_envs, 1.0);
         let mut order = std::mem::take(&mut self.order);
-        order.shuffle(agents.len(), self.rollouts, 0);
+        order.shuffle(n_agents, self.rollouts, 0);
         for (turn, &number) in order.order.iter().enumerate() {
-            let (g, agent) = agents[number as usize];
+            let (g, agent) = self.place_of(number as usize);
             self.passes(rollout, turn, &mut |learner, window| {
                 if learner.actor_rows(g, agent, window, rollout, Some(&factor), progress)? {
                     learner.descend(learner.groups[g].first_block + agent, learning_rate, progress)?;
@@ -209,11 +207,17 @@ impl PolicyLearner {
             group.multiply_ratios(agent, &log_prob, &mut factor);
         }
         (self.factor, self.log_prob, self.order) = (factor, log_prob, order);
-        self.passes(rollout, agents.len(), &mut |learner, window| {
+        self.passes(rollout, n_agents, &mut |learner, window| {
             learner.centralized_critics(window, rollout, learning_rate, progress)?;
             learner.grad_steps += 1;
             Ok(())
         })
+    }
+
+    /// Group of agent number `number` over all groups, and its number there.
+    fn place_of(&self, number: usize) -> (usize, usize) {
+        let g = self.groups.partition_point(|group| group.first_agent <= number) - 1;
+        (g, number - self.groups[g].first_agent)
     }
 
     fn centralized_critics(
