@@ -18,7 +18,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::columns::Columns;
 use crate::real::{LaneInt, LaneMask, Lanes, Real, WIDTH};
-use crate::rules::{ActionsOf, Outcome, Rules, bad_component};
+use crate::rules::{ActionsOf, Outcome, Rules, check_components};
 use crate::vectorized::{check_copies, check_limit};
 
 /// Numbers written per step above which a second thread is worth waking: about 0.2 ms of work.
@@ -523,13 +523,7 @@ fn check_actions(spec: &EnvSpec, actions: &ActionBatch) -> Result<()> {
                     return Err(Error::BadAction { env, agent, action, n_actions });
                 }
             }
-            ActionSpace::Continuous { width, low, high } => {
-                let bad = |v: &f32| !(low..=high).contains(v);
-                if let Some(at) = actions.continuous[g].iter().position(bad) {
-                    let (env, agent) = (at / (n * width), first + at / width % n);
-                    return Err(bad_component(env, agent, actions.continuous[g][at], low, high));
-                }
-            }
+            ActionSpace::Continuous { .. } => check_components(group, first, &actions.continuous[g])?,
         }
         first += n;
     }

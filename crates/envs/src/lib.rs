@@ -90,6 +90,7 @@ pub static ALL: &[EnvEntry] = &[
     probe::MASKED,
     probe::MEMORY,
     probe::TWO_AGENTS_COORDINATE,
+    probe::QUADRATIC,
 ];
 
 /// Tasks whose names follow a pattern; [`ALL`] holds the well-known ones.

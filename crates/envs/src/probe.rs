@@ -11,14 +11,16 @@
 //! | `probe_masked` | observation 0: action 2 pays 10, others 0; then observation 1: action 2 illegal, action 1 pays 1, action 0 pays 0; terminates | Q(0, 2) = 10 + g, Q(0, 0) = Q(0, 1) = g, Q(1, 1) = 1, Q(1, 0) = 0 |
 //! | `probe_memory` | observation -1 or 1, reward 0; then observation 0: action 1 pays the first observation, action 0 its negative; terminates | V = g, then 1; without memory 0 |
 //! | `probe_two_agents_coordinate` | two agents; both are paid 1 if their actions are equal, else 0; terminates | V = 1 |
+//! | `probe_quadratic` | two agents, one number `a`, `b` in -1..=1.5 each; observation `s` -1 or 1; both are paid 1 - (a + b - s)^2 - (a - b - 0.5)^2 / 4; terminates | V = 1 at a = (s + 0.5) / 2, b = (s - 0.5) / 2 |
 //!
 //! What each finds: a broken value head, a blind network, a wrong discount or bootstrap, a time limit taken for
 //! an ending, an ending taken for a time limit, a policy that does not follow the value, illegal actions leaking
-//! into targets, memory that does not last a step, agents that do not coordinate.
+//! into targets, memory that does not last a step, agents that do not coordinate, slopes of continuous actions that do not
+//! reach the actor.
 //!
 //! # Parameters, observation, ends
 //! No parameters. One observation, `signal`, within -1..=1; the global state is the same number. Two actions,
-//! three in `probe_masked`. Only `probe_truncate_only` is truncated.
+//! three in `probe_masked`, numbers in `probe_quadratic`. Only `probe_truncate_only` is truncated.
 //!
 //! # Origin
 //! The idea is folklore (A. Jones, "Debugging reinforcement learning without the agonizing pain", 2021); the
@@ -50,6 +52,7 @@ enum Kind {
     Masked,
     Memory,
     TwoAgentsCoordinate,
+    Quadratic,
 }
 
 /// An entry whose builders make `$kind`.
@@ -120,6 +123,9 @@ pub const TWO_AGENTS_COORDINATE: EnvEntry = entry!(
     2.0,
     "two agents are paid for doing the same"
 );
+/// `probe_quadratic` in the list of environments.
+pub const QUADRATIC: EnvEntry =
+    entry!("probe_quadratic", Quadratic, -3.2292, 2.0, "two agents' numbers interact in a quadratic reward");
 
 /// One copy of a probe.
 #[derive(Debug, Clone)]
@@ -135,12 +141,16 @@ struct Probe {
 
 impl Probe {
     fn new(name: &str, kind: Kind) -> Self {
-        let two = kind == Kind::TwoAgentsCoordinate;
+        let two = matches!(kind, Kind::TwoAgentsCoordinate | Kind::Quadratic);
         let group = GroupSpec {
             name: "agent".into(),
             n_agents: if two { 2 } else { 1 },
             obs: vec![ObsField::new("signal", 1, -1.0, 1.0)],
-            action: ActionSpace::Discrete { n: if kind == Kind::Masked { 3 } else { 2 } },
+            action: match kind {
+                Kind::Quadratic => ActionSpace::Continuous { width: 1, low: -1.0, high: 1.5 },
+                Kind::Masked => ActionSpace::Discrete { n: 3 },
+                _ => ActionSpace::Discrete { n: 2 },
+            },
             masked: kind == Kind::Masked,
         };
         let spec = EnvSpec {
@@ -160,7 +170,7 @@ impl Probe {
 
     /// Whether a first moment differs between episodes.
     fn drawn(&self) -> bool {
-        matches!(self.kind, Kind::ObsValue | Kind::ActionMatters | Kind::Memory)
+        matches!(self.kind, Kind::ObsValue | Kind::ActionMatters | Kind::Memory | Kind::Quadratic)
     }
 
     fn legal_action(&self, action: u32) -> bool {
@@ -205,6 +215,11 @@ impl MultiAgentEnv for Probe {
             Kind::Masked => (action as f32, true),
             Kind::Memory if first => (0.0, false),
             Kind::Memory => (if action == 1 { self.first } else { -self.first }, true),
+            Kind::Quadratic => {
+                let (a, b) = (actions.continuous[0], actions.continuous[1]);
+                let (sum, difference) = (a + b - self.signal, a - b - 0.5);
+                (1.0 - sum * sum - 0.25 * difference * difference, true)
+            }
             Kind::TwoAgentsCoordinate => (if actions.discrete[1] == action { 1.0 } else { 0.0 }, true),
         };
         reward.fill(paid);
@@ -310,6 +325,24 @@ mod tests {
             assert_eq!((seen[1], paid[0], paid[1], ends), (0.0, 0.0, seen[0], vec![false, true]));
         }
         assert_eq!(signs, [true; 2], "both observations occur");
+    }
+
+    #[test]
+    fn the_quadratic_pays_most_at_its_optimum() {
+        let mut probe = Probe::new("probe", Kind::Quadratic);
+        let paid = |probe: &mut Probe, sign: f32, actions: [f32; 2]| {
+            let mut rng = Stream::new(0, coact_core::Purpose::Reset, 0, 0);
+            probe.reset(&mut rng);
+            probe.signal = sign;
+            let (mut reward, given) = ([0.0; 2], Actions { discrete: &[0; 2], continuous: &actions });
+            probe.step(given, &mut rng, &mut reward, &mut [false; 2]).unwrap();
+            assert_eq!(reward[0], reward[1]);
+            reward[0]
+        };
+        assert_eq!(paid(&mut probe, 1.0, [0.75, 0.25]), 1.0);
+        assert_eq!(paid(&mut probe, -1.0, [-0.25, -0.75]), 1.0);
+        assert_eq!(paid(&mut probe, 1.0, [0.0, 0.0]), 1.0 - 1.0 - 0.0625);
+        assert_eq!(paid(&mut probe, 1.0, [1.5, -1.0]), 1.0 - 0.25 - 1.0);
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use coact_core::codec::{Reader, Writer};
 use coact_core::scene::Scene;
-use coact_core::{ActionSpace, Actions, BatchEnv, EnvSpec, Error, MultiAgentEnv, Result, RewardKind, Stream};
+use coact_core::{
+    ActionSpace, Actions, BatchEnv, EnvSpec, Error, GroupSpec, MultiAgentEnv, Result, RewardKind, Stream,
+};
 
 use crate::real::Real;
 use crate::{LaneBatch, Vectorized};
@@ -214,6 +216,18 @@ pub fn check_actions(spec: &EnvSpec, actions: Actions<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses components of a group's continuous actions `[E, A, W]` that are outside their bounds; discrete groups pass.
+/// `first_agent` is the number of its first agent, counted over all groups.
+///
+/// # Errors
+/// Names environment and agent of the first one.
+pub(crate) fn check_components(group: &GroupSpec, first_agent: usize, components: &[f32]) -> Result<()> {
+    let ActionSpace::Continuous { width, low, high } = group.action else { return Ok(()) };
+    let Some(at) = components.iter().position(|v| !(low..=high).contains(v)) else { return Ok(()) };
+    let (env, agent) = (at / (group.n_agents * width), first_agent + at / width % group.n_agents);
+    Err(bad_component(env, agent, components[at], low, high))
 }
 
 /// The error for a continuous action outside its bounds.

@@ -10,6 +10,8 @@ use coact_core::{
 };
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
+use crate::rules::check_components;
+
 /// Numbers written per step above which threads are worth waking: about 0.2 ms of work.
 const PARALLEL_ABOVE: usize = 1 << 15;
 
@@ -307,6 +309,11 @@ impl<T: MultiAgentEnv> BatchEnv for Vectorized<T> {
 
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
         let (seed, limit) = (self.seed, self.limit);
+        let mut first_agent = 0;
+        for (group, components) in self.spec.groups.iter().zip(&actions.continuous) {
+            check_components(group, first_agent, components)?;
+            first_agent += group.n_agents;
+        }
         self.each(|slot, spec| {
             slot.fetch(spec, actions);
             slot.step(spec, seed, limit)
