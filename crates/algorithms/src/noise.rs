@@ -1,7 +1,7 @@
 //! Correlated exploration noise: Gaussian, Ornstein-Uhlenbeck, and noise that is orthogonal across agents.
 //!
-//! For a Q-learner the noise is added to the action values before the greedy choice; epsilon-greedy and
-//! Boltzmann exploration are elsewhere (in the `act` kernel).
+//! A Q-learner adds the noise to action values before the greedy choice, a deterministic actor to its actions. Epsilon-greedy
+//! and Boltzmann exploration are elsewhere (in the `act` kernel).
 
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, Stream};
@@ -65,6 +65,15 @@ impl Noise {
         }
         self.scaled.iter_mut().zip(&self.values).for_each(|(s, v)| *s = (scale * v) as f32);
         &self.scaled
+    }
+
+    /// Puts what remembers at rest in the environments whose episode begins, `is_first` `[E]`.
+    pub fn restart(&mut self, is_first: &[bool]) {
+        let block = self.n_agents * self.width;
+        if self.kind == NoiseKind::OrnsteinUhlenbeck {
+            let rows = self.values.chunks_exact_mut(block).zip(is_first);
+            rows.filter(|(_, first)| **first).for_each(|(row, _)| row.fill(0.0));
+        }
     }
 
     /// Appends the state.
