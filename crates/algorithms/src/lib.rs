@@ -4,6 +4,7 @@
 //! ([`SequenceLearner`]) to better parameters. It returns numbers and never prints; it has no clock, no files, no
 //! replay and knows no environment.
 
+pub mod actor_critic;
 pub mod decomposition;
 pub mod error;
 pub mod hysteretic;
@@ -47,6 +48,10 @@ pub static ALL: &[AlgorithmEntry] = &[
     policy::MAPPO,
     policy::COMA,
     policy::HAPPO,
+    actor_critic::MADDPG,
+    actor_critic::MATD3,
+    actor_critic::MASAC,
+    actor_critic::ISAC,
 ];
 
 /// The algorithm called `name`.
