@@ -64,6 +64,21 @@ fn setups() -> Vec<Setup> {
         mixed.run.store_memory = algorithm == "iql-rnn";
         setups.push(mixed);
     }
+    for (algorithm, settings) in [
+        ("maddpg", json!({"exploration_noise": "ornstein_uhlenbeck"})),
+        ("matd3", json!({"sharing": "separate", "exploration_noise": "orthogonal"})),
+        ("masac", json!({"critic_input": "state", "sharing": "separate"})),
+        ("isac", json!({"layer_norm": true})),
+    ] {
+        for continuous in [false, true] {
+            let mut acting = Setup::new("simple_tag", algorithm).learner(settings.clone());
+            acting = acting.learner(json!({"random_env_steps": 100}));
+            acting.options = json!({"continuous": continuous});
+            acting.run.prioritized_replay = continuous;
+            setups.push(acting);
+        }
+        setups.push(Setup::new("probe_masked", algorithm));
+    }
     for setup in &mut setups {
         setup.n_envs = 4;
         setup.run.buffer_size = 400;

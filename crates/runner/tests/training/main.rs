@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod actor_critic;
 mod combinations;
 mod decomposition;
 mod faulty_environments;
