@@ -28,6 +28,9 @@ presets![
     "particle-double-dqn",
     "climbing",
     "penalty",
+    "epymarl/simple_spread-maddpg",
+    "epymarl/simple_speaker_listener-maddpg",
+    "epymarl/simple_tag-maddpg",
 ];
 
 impl Preset {

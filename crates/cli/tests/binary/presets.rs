@@ -7,10 +7,20 @@ use serde_json::Value;
 
 use crate::support::{folder, last_json, short_run, succeed};
 
+/// Names of the files under `configs/`, with the folders they lie in.
 fn names() -> Vec<String> {
     let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
-    let files = std::fs::read_dir(configs).unwrap().map(|e| e.unwrap().path());
-    let mut names: Vec<String> = files.map(|p| p.file_stem().unwrap().to_str().unwrap().into()).collect();
+    let (mut folders, mut names) = (vec![configs.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let within = path.strip_prefix(&configs).unwrap().with_extension("");
+            names.push(within.to_str().unwrap().replace('\\', "/"));
+        }
+    }
     names.sort();
     names
 }
