@@ -265,7 +265,10 @@ fn to_json(value: toml::Value, origin: &str) -> Result<Value> {
 /// `1e6` for a whole number is meant as one; "none" is how files and shells write an absent value.
 fn coerce(key: &Key, value: Value) -> Value {
     let whole = ["u64", "u32", "usize", "i64"].iter().any(|t| key.kind.contains(t));
-    let optional = key.kind.starts_with("Option");
+    // Families may share a name; "none" is for those to which it means something, the others refuse it.
+    let mut families = coact_algorithms::ALL.iter().flat_map(|e| e.keys);
+    let optional = key.kind.starts_with("Option")
+        || families.any(|k| k.name == key.name && k.kind.starts_with("Option"));
     match value {
         Value::Number(n) if whole && !key.kind.starts_with("Vec") => {
             let float = n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15);
