@@ -14,7 +14,8 @@
 //! State: who is in the room, who has been there (today counts), the bit, the day.
 //!
 //! # Rewards and ends
-//! Common: telling pays 1 if all have been there, else -1, and terminates. Truncated after the last day.
+//! Common: telling pays 1 if all have been there, else -1. Terminated when somebody tells, and after the last day: the days are
+//! part of the riddle, so that waiting then is worth nothing. Version 1 was truncated there.
 //!
 //! # Returns
 //! Summed over three agents: random -2.43; best 2.2222 (3 times 540/729, the chance that all come within six days), which
@@ -109,7 +110,7 @@ impl Switch {
         let agent = GroupSpec { name: "agent".into(), n_agents: n, obs, action, masked: true };
         let spec = EnvSpec {
             name: "switch_riddle".into(),
-            version: 1,
+            version: 2,
             groups: vec![agent],
             state_width: 2 * n + 2,
             episode_limit: Some(days),
@@ -117,6 +118,10 @@ impl Switch {
         };
         let memory = options.memory;
         Ok(Self { spec, memory, days, day: 0, inside: 0, bit: false, visits: vec![0; n], told: false })
+    }
+
+    fn is_over(&self) -> bool {
+        self.told || self.day >= self.days
     }
 
     fn enter(&mut self, rng: &mut Stream) {
@@ -152,13 +157,13 @@ impl MultiAgentEnv for Switch {
             (true, true) => 1.0,
             (true, false) => -1.0,
         });
-        terminated.fill(self.told);
         self.bit = action % 2 == 1;
         self.day += 1;
-        if !self.told {
+        terminated.fill(self.is_over());
+        if !self.is_over() {
             self.enter(rng);
         }
-        Ok(!self.told && self.day >= self.days)
+        Ok(false)
     }
 
     fn observe(&self, agent: usize, obs: &mut [f32]) {
@@ -186,7 +191,7 @@ impl MultiAgentEnv for Switch {
     }
 
     fn alive(&self, _agent: usize) -> bool {
-        !self.told
+        !self.is_over()
     }
 
     fn scene(&self) -> Scene {
@@ -270,8 +275,10 @@ mod tests {
                 }
                 let given = Actions { discrete: &actions, continuous: &[] };
                 let truncated = env.step(given, &mut rng, &mut reward, &mut terminated).unwrap();
-                assert_eq!(truncated, day == 5 && !terminated[0]);
-                if terminated[0] {
+                assert!(!truncated, "the last day is an end of its own");
+                let over = day == 5 || reward[0] != 0.0;
+                assert_eq!(terminated, [over; 3]);
+                if over {
                     break;
                 }
             }
