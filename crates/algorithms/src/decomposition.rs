@@ -60,6 +60,8 @@ mod on_policy;
 mod rows;
 mod settings;
 mod team;
+#[cfg(test)]
+mod tests;
 
 use agents::{Agents, Explore};
 use on_policy::OnPolicy;
