@@ -1,9 +1,11 @@
 //! Linear programs: maximize `c x` subject to rows `a x <= b`, `a x >= b` or `a x = b`, with variables that are
 //! nonnegative unless declared free. Dense, for up to some hundreds of rows and columns; exact in rationals.
 //!
-//! Two-phase simplex on a condensed dictionary. Entering variables are chosen by largest coefficient and, after
-//! a run of degenerate pivots, by Bland's rule, which cannot cycle. Float results are checked against the
-//! program; where they fail, the last basis is set up afresh, and small programs are solved exactly instead.
+//! Two-phase simplex on a condensed dictionary. Entering variables are chosen by largest coefficient. After a run of
+//! degenerate pivots, exact numbers go on by Bland's rule, which cannot cycle; floats go on with a right-hand side
+//! that is raised a little in every row, which makes ties rare, and return to the true one by the dual simplex method.
+//! Float results are checked against the program; where they fail, the last basis is set up afresh, and small programs
+//! are solved exactly instead.
 
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
@@ -83,7 +85,7 @@ impl<S: Scalar> Outcome<S> {
     }
 }
 
-/// Degenerate pivots in a row after which Bland's rule takes over.
+/// Degenerate pivots in a row after which Bland's rule, or a raised right-hand side, takes over.
 const PATIENCE: usize = 12;
 /// Violations of the program, relative to its numbers, that a float solution may have.
 const FLOAT_TOLERANCE: f64 = 1e-9;
@@ -221,7 +223,7 @@ struct Attempt<S> {
 
 /// Variables `0..n` are the program's, `n..n + m` the slacks of its rows, `n + m` the artificial one.
 struct Simplex<S: Scalar> {
-    /// `m` rows and the objective; `n` columns, the artificial one and the right-hand side.
+    /// `m` rows and the objective; `n` columns, the artificial one, the right-hand side, and in floats the raised one.
     tableau: Tableau<S::Dictionary>,
     n: usize,
     m: usize,
@@ -231,21 +233,25 @@ struct Simplex<S: Scalar> {
     fixed: Vec<bool>,
     n_pivots: usize,
     degenerate_run: usize,
+    /// Whether ratios are those of the raised right-hand side.
+    is_raised: bool,
 }
 
 impl<S: Scalar> Simplex<S> {
     fn new(program: &Program<S>) -> Self {
         let (n, m) = (program.objective.len(), program.rows.len());
-        let mut entries = Vec::with_capacity((m + 1) * (n + 2));
+        let n_columns = n + if S::EXACT { 2 } else { 3 };
+        let mut entries = Vec::with_capacity((m + 1) * n_columns);
         for row in &program.rows {
             let flip = row.relation == Relation::AtLeast;
             let oriented = |x: &S| if flip { -x.clone() } else { x.clone() };
             entries.extend(row.coefficients.iter().map(oriented));
             entries.push(S::zero());
             entries.push(oriented(&row.bound));
+            entries.extend((n + 2..n_columns).map(|_| S::zero()));
         }
         entries.extend(program.objective.iter().map(|c| -c.clone()));
-        entries.extend([S::zero(), S::zero()]);
+        entries.extend((n..n_columns).map(|_| S::zero()));
         let mut free = program.free.clone();
         free.resize(n + m + 1, false);
         let mut fixed = vec![false; n + m + 1];
@@ -254,15 +260,20 @@ impl<S: Scalar> Simplex<S> {
         }
         fixed[n + m] = true;
         let tableau = Tableau {
-            table: S::Dictionary::new(m + 1, n + 2, &entries),
+            table: S::Dictionary::new(m + 1, n_columns, &entries),
             basic: (n..n + m).collect(),
             nonbasic: (0..n).chain([n + m]).collect(),
         };
-        Self { tableau, n, m, free, fixed, n_pivots: 0, degenerate_run: 0 }
+        Self { tableau, n, m, free, fixed, n_pivots: 0, degenerate_run: 0, is_raised: false }
     }
 
     fn right(&self) -> usize {
         self.n + 1
+    }
+
+    /// The right-hand side that ratios are taken of.
+    fn ratio_column(&self) -> usize {
+        self.right() + usize::from(self.is_raised)
     }
 
     fn pivot(&mut self, row: usize, column: usize) {
@@ -407,23 +418,70 @@ impl<S: Scalar> Simplex<S> {
     fn improve(&mut self) -> Result<bool> {
         self.degenerate_run = 0;
         let objective = self.m;
-        while let Some(column) = self.entering(objective, false) {
-            let Some(row) = self.leaving(column, None) else { return Ok(false) };
-            self.step(row, column)?;
+        loop {
+            while let Some(column) = self.entering(objective, false) {
+                let Some(row) = self.leaving(column, None) else { return Ok(false) };
+                self.step(row, column)?;
+                if self.degenerate_run > PATIENCE && !self.is_raised {
+                    self.is_raised = self.tableau.table.shake(self.right(), self.right() + 1, self.m);
+                    self.degenerate_run = 0;
+                }
+            }
+            if !std::mem::take(&mut self.is_raised) {
+                break;
+            }
+            self.return_to_bounds()?;
         }
         // A free variable that has no row at all and still a price.
         let loose = |j: &usize| self.free[self.tableau.nonbasic[*j]];
         Ok(!(0..=self.n).filter(loose).any(|j| self.tableau.table.sign(objective, j).is_ne()))
     }
 
+    /// From an optimum of the raised right-hand side to one of the true one: the dual simplex method.
+    fn return_to_bounds(&mut self) -> Result<()> {
+        let (right, objective) = (self.right(), self.m);
+        self.degenerate_run = 0;
+        loop {
+            let table = &self.tableau.table;
+            let rows = (0..self.m).filter(|&i| self.binds(i) && table.sign(i, right).is_lt());
+            let Some(row) =
+                rows.reduce(|a, b| if table.weight(b, right) < table.weight(a, right) { b } else { a })
+            else {
+                return Ok(());
+            };
+            let columns = (0..self.n).filter(|&j| !self.fixed[self.tableau.nonbasic[j]]);
+            let columns = columns.filter(|&j| table.sign(row, j).is_lt());
+            // How fast the objective falls in terms of the row; prices just below zero are rounding.
+            let price = |j: usize| table.weight(objective, j).max(0.0) / -table.weight(row, j);
+            let cheapest = columns.reduce(|a, b| match price(a).total_cmp(&price(b)) {
+                std::cmp::Ordering::Less => a,
+                std::cmp::Ordering::Greater => b,
+                std::cmp::Ordering::Equal => {
+                    if table.weight(row, b) < table.weight(row, a) {
+                        b
+                    } else {
+                        a
+                    }
+                }
+            });
+            let Some(column) = cheapest else { return Err(Error::Inaccurate { what: "a linear program" }) };
+            self.step(row, column)?;
+        }
+    }
+
     fn step(&mut self, row: usize, column: usize) -> Result<()> {
-        let stuck = self.tableau.table.sign(row, self.right()).is_le();
+        let stuck = self.tableau.table.sign(row, self.ratio_column()).is_le();
         self.degenerate_run = if stuck { self.degenerate_run + 1 } else { 0 };
         self.pivot(row, column);
         if !S::EXACT && self.n_pivots > 200 + 60 * (self.n + self.m) {
             return Err(Error::Inaccurate { what: "a linear program" });
         }
         Ok(())
+    }
+
+    /// Whether Bland's rule chooses. A raised right-hand side does without it.
+    fn uses_bland(&self) -> bool {
+        self.degenerate_run > PATIENCE && !self.is_raised
     }
 
     /// A column whose variable, growing, lowers the basic variable of `row` (phase one) or raises the
@@ -433,7 +491,7 @@ impl<S: Scalar> Simplex<S> {
         let wanted = if lower { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
         let columns = (0..=self.n).filter(|&j| !self.fixed[self.tableau.nonbasic[j]]);
         let columns = columns.filter(|&j| table.sign(row, j) == wanted);
-        if self.degenerate_run > PATIENCE {
+        if self.uses_bland() {
             return columns.min_by_key(|&j| self.tableau.nonbasic[j]);
         }
         let sized = columns.map(|j| (table.weight(row, j).abs(), j));
@@ -443,15 +501,19 @@ impl<S: Scalar> Simplex<S> {
     /// The row whose variable first reaches zero; `preferred` wins ties. None if no row bounds the column.
     fn leaving(&self, column: usize, preferred: Option<usize>) -> Option<usize> {
         let table = &self.tableau.table;
-        let right = self.right();
+        let bounds = self.ratio_column();
         let rows = (0..self.m).filter(|&i| self.binds(i) && table.sign(i, column).is_gt());
-        rows.reduce(|a, b| match table.compare_ratios(right, column, a, b) {
+        rows.reduce(|a, b| match table.compare_ratios(bounds, column, a, b) {
             std::cmp::Ordering::Less => a,
             std::cmp::Ordering::Greater => b,
             _ if preferred == Some(a) => a,
             _ if preferred == Some(b) => b,
-            _ if !S::EXACT && self.degenerate_run <= PATIENCE => {
-                if table.weight(b, column) > table.weight(a, column) { b } else { a }
+            _ if !S::EXACT && !self.uses_bland() => {
+                if table.weight(b, column) > table.weight(a, column) {
+                    b
+                } else {
+                    a
+                }
             }
             _ if self.tableau.basic[b] < self.tableau.basic[a] => b,
             _ => a,

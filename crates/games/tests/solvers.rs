@@ -83,7 +83,9 @@ fn backward_induction_solves_tic_tac_toe() {
 
 #[test]
 fn programs_in_floats_find_the_values() {
-    for (name, value) in [("kuhn_poker", -1.0 / 18.0), ("goofspiel", 0.0)] {
+    for (name, value) in
+        [("kuhn_poker", -1.0 / 18.0), ("goofspiel", 0.0), ("leduc_poker", -0.085_606_424_078)]
+    {
         let tree = tree(name);
         let solution = solve_program::<f64>(&tree).unwrap();
         assert!((solution.value - value).abs() < 1e-9, "{name}: {}", solution.value);

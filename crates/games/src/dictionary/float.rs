@@ -8,6 +8,10 @@ use super::Dictionary;
 const ZERO: f64 = 1e-11;
 /// Ratios this close, relative to their size or 1, count as equal.
 const TIE: f64 = 1e-12;
+/// Size of what [`Dictionary::shake`] adds, in a table scaled to 1; far above [`ZERO`] and [`TIE`].
+const SHAKE: f64 = 1e-7;
+/// Fractional part of the golden ratio: its multiples are spread evenly over fractions.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Rounds of scaling rows and columns in turn.
 const SCALING_ROUNDS: usize = 3;
 
@@ -133,6 +137,16 @@ impl Dictionary for FloatDictionary {
 
     fn value(&self, row: usize, column: usize) -> f64 {
         self.at(row, column) * (self.column_scale[column] / self.row_scale[row])
+    }
+
+    fn shake(&mut self, from: usize, to: usize, n_rows: usize) -> bool {
+        for i in 0..self.n_rows {
+            let line = &mut self.entries[i * self.n_columns..][..self.n_columns];
+            let raise = if i < n_rows { SHAKE * (1.0 + ((i + 1) as f64 * GOLDEN).fract()) } else { 0.0 };
+            line[to] = if i < n_rows { line[from].max(0.0) + raise } else { line[from] };
+        }
+        self.column_scale[to] = self.column_scale[from];
+        true
     }
 
     fn set_artificial(&mut self, column: usize, rows: &[bool]) {

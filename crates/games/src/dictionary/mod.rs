@@ -79,6 +79,12 @@ pub trait Dictionary: Clone + Debug + Send {
     /// An entry without scales.
     fn value(&self, row: usize, column: usize) -> Self::Value;
 
+    /// Copies a column to another, raised a little, by another amount in every row, so that none of the first
+    /// `n_rows` is at or below zero. False where numbers are exact and need no such thing.
+    fn shake(&mut self, _from: usize, _to: usize, _n_rows: usize) -> bool {
+        false
+    }
+
     /// Sets a column to `-1` (in the scale of each row) where `rows` says so and to zero elsewhere.
     fn set_artificial(&mut self, column: usize, rows: &[bool]);
 }

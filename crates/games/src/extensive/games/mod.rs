@@ -20,6 +20,8 @@ use crate::{Error, Result};
 pub struct GameEntry {
     /// Name.
     pub name: &'static str,
+    /// Other names that are understood.
+    pub aliases: &'static [&'static str],
     /// One line on the game.
     pub summary: &'static str,
     /// Parameters with their defaults.
@@ -31,24 +33,28 @@ pub struct GameEntry {
 pub const ALL: &[GameEntry] = &[
     GameEntry {
         name: "kuhn_poker",
+        aliases: &["kuhn"],
         summary: "three cards, one bet; value -1/18",
         parameters: &[("players", "2")],
         build: |p| Ok(Box::new(Kuhn::new(p.count("players")?)?)),
     },
     GameEntry {
         name: "leduc_poker",
+        aliases: &["leduc"],
         summary: "six cards, two rounds of bets; value -0.085606",
         parameters: &[("players", "2")],
         build: |p| Ok(Box::new(Leduc::new(p.count("players")?)?)),
     },
     GameEntry {
         name: "liars_dice",
+        aliases: &["liars-dice"],
         summary: "one die each, bids and bluffs; value -0.027132",
         parameters: &[("sides", "6")],
         build: |p| Ok(Box::new(LiarsDice::new(p.count("sides")?)?)),
     },
     GameEntry {
         name: "goofspiel",
+        aliases: &[],
         summary: "sealed bids for prizes; value 0",
         parameters: &[
             ("num_cards", "4"),
@@ -74,11 +80,18 @@ pub const ALL: &[GameEntry] = &[
     },
     GameEntry {
         name: "tic_tac_toe",
+        aliases: &["tic-tac-toe"],
         summary: "three in a row; perfect information, value 0",
         parameters: &[],
         build: |_| Ok(Box::new(TicTacToe)),
     },
 ];
+
+/// The entry of a name, given with or without parameters.
+pub fn entry(text: &str) -> Option<&'static GameEntry> {
+    let name = text.split('(').next().unwrap_or(text).trim();
+    ALL.iter().find(|e| e.name == name || e.aliases.contains(&name))
+}
 
 /// The built-in game that `text` names: a name, with parameters in parentheses where the defaults do not suit, for
 /// example `kuhn_poker(players=3)`.
@@ -96,7 +109,7 @@ pub fn by_name(text: &str) -> Result<Box<dyn AnyGame>> {
         }
         None => (text, ""),
     };
-    let Some(entry) = ALL.iter().find(|e| e.name == name) else {
+    let Some(entry) = entry(name) else {
         let known: Vec<&str> = ALL.iter().map(|e| e.name).collect();
         return Err(Error::Invalid(format!("unknown game `{name}`; one of {}", known.join(", "))));
     };
