@@ -16,7 +16,7 @@ use crate::bids::{Bids, Offer};
 use crate::consensus::{self, Bidder, ConsensusOptions, Outcome};
 use crate::{Error, Result};
 
-/// Settings of [`cbba`] beside those of the network.
+/// Settings of [`cbba`] and [`cbaa`](crate::cbaa::cbaa): the network, and when an agent is lost.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CbbaOptions {
     /// The network and how long to go on.

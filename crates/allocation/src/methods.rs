@@ -313,6 +313,10 @@ fn solve_bids<B: Bids>(
         settings: settings.clone(),
         max_rounds: options.max_rounds,
     };
+    // News takes a diameter of hops; each hop is tried again after a loss, and ten times in a row is rare.
+    let patience = (diameter + 10) * high;
+    let lost_after = if options.outages.is_empty() { None } else { Some(patience) };
+    let agreement = CbbaOptions { consensus, lost_after };
     match method {
         "greedy" => {
             let found = greedy(bids);
@@ -325,13 +329,8 @@ fn solve_bids<B: Bids>(
             let answer = Answer::new(method, Allocation::Paths(found.paths));
             Ok(Answer { rounds, messages: found.messages, ..answer })
         }
-        "cbaa" => Ok(Answer::agreed(method, cbaa(bids, &consensus)?)),
-        "cbba" => {
-            // News takes a diameter of hops; each hop is tried again after a loss, and ten times in a row is rare.
-            let patience = (diameter + 10) * high;
-            let lost_after = if options.outages.is_empty() { None } else { Some(patience) };
-            Ok(Answer::agreed(method, cbba(bids, &CbbaOptions { consensus, lost_after })?))
-        }
+        "cbaa" => Ok(Answer::agreed(method, cbaa(bids, &agreement)?)),
+        "cbba" => Ok(Answer::agreed(method, cbba(bids, &agreement)?)),
         "contract-net" => {
             let options = ContractNetOptions { settings, order, tries: 10, ..ContractNetOptions::default() };
             let found = contract_net(bids, &options)?;

@@ -182,8 +182,7 @@ fn cbaa_equals_greedy_of_one_task_each() {
         let n = 2 + stream.below(6) as usize;
         let problem = table(n, 1 + stream.below(8) as usize, 1, &mut stream);
         for topology in topologies(n, instance) {
-            let options = ConsensusOptions { topology: Some(topology), ..ConsensusOptions::default() };
-            let found = cbaa(&problem, &options).unwrap();
+            let found = cbaa(&problem, &over(topology)).unwrap();
             assert!(found.is_agreed);
             assert_eq!(found.paths, greedy(&problem).paths, "{instance}");
         }
@@ -205,12 +204,13 @@ fn losses_and_delays_only_cost_time() {
         };
         let topology = Some(topologies(n, instance)[instance as usize % 5].clone());
         let consensus = ConsensusOptions { topology, settings, max_rounds: None };
-        let found = cbba(&problem, &CbbaOptions { consensus: consensus.clone(), lost_after: None }).unwrap();
+        let options = CbbaOptions { consensus, lost_after: None };
+        let found = cbba(&problem, &options).unwrap();
         assert!(found.is_agreed, "{instance}");
         assert_eq!(sorted(&found.paths), sorted(&greedy(&problem).paths), "{instance}");
         assert_eq!(found.rounds.last().unwrap().n_conflicts, 0);
         assert!(found.counts.lost > 0);
-        assert!(cbaa(&problem, &consensus).unwrap().is_agreed);
+        assert!(cbaa(&problem, &options).unwrap().is_agreed);
     }
 }
 
@@ -234,6 +234,51 @@ fn tasks_of_a_crashed_agent_are_done_by_others() {
         tasks.sort_unstable();
         assert_eq!(tasks, (0..m).collect::<Vec<_>>(), "{instance}");
         assert_eq!(found.paths[2], Vec::<usize>::new());
+    }
+}
+
+#[test]
+fn cbaa_gives_tasks_of_a_crashed_agent_to_those_left() {
+    let mut stream = stream(8);
+    for instance in 0..40 {
+        let (n, m) = (5, 3);
+        let problem = table(n, m, 1, &mut stream);
+        let down = greedy(&problem).paths.iter().position(|path| !path.is_empty()).unwrap();
+        let settings = Settings {
+            seed: instance,
+            loss: [0.0, 0.2][instance as usize % 2],
+            outages: vec![Outage { agent: down, from: 1 + instance % 12, until: None }],
+            ..Settings::default()
+        };
+        let topology = Some(topologies(n, instance)[[0, 2][instance as usize % 2]].clone());
+        let consensus = ConsensusOptions { topology, settings, max_rounds: None };
+        let found = cbaa(&problem, &CbbaOptions { consensus, lost_after: Some(15) }).unwrap();
+        assert!(found.is_agreed, "{instance}");
+        // What the others would have agreed on without it.
+        let left: Vec<f64> = (0..n)
+            .flat_map(|agent| (0..m).map(move |task| (agent, task)))
+            .map(
+                |(agent, task)| {
+                    if agent == down { 0.0 } else { problem.offer(agent, &[], task, &[]).unwrap().bid }
+                },
+            )
+            .collect();
+        let left = ScoreTable::new(n, m, left, vec![1; n]).unwrap();
+        assert_eq!(found.paths, greedy(&left).paths, "{instance}");
+    }
+}
+
+#[test]
+fn an_agent_of_cbaa_that_returns_has_its_task_again() {
+    let problem =
+        ScoreTable::new(3, 3, vec![9.0, 1.0, 1.0, 2.0, 9.0, 1.0, 1.0, 1.0, 9.0], vec![1; 3]).unwrap();
+    for until in [6, 40] {
+        let outages = vec![Outage { agent: 1, from: 4, until: Some(until) }];
+        let consensus =
+            ConsensusOptions { settings: Settings { outages, ..Settings::default() }, ..Default::default() };
+        let found = cbaa(&problem, &CbbaOptions { consensus, lost_after: Some(6) }).unwrap();
+        assert!(found.is_agreed, "{until}");
+        assert_eq!(found.paths, [[0], [1], [2]], "{until}");
     }
 }
 
