@@ -1,9 +1,12 @@
 //! YAML as a tree whose every node knows its place in the text. Built on the events of `saphyr-parser`; bounded
-//! in depth and size, without anchors (a few bytes of aliases can stand for gigabytes). JSON is YAML too, so the
-//! JSON inputs of this crate come through here as well.
+//! in depth and size: an alias (`*name`) is a copy of what its anchor (`&name`) marks and counts as that many nodes,
+//! so that a few bytes cannot stand for gigabytes. A key `<<` merges maps, as in YAML 1.1. JSON is YAML too, so the JSON
+//! inputs of this crate come through here as well.
 //!
 //! Plain scalars get their types by the rules of YAML 1.1 that PyYAML follows (`yes` is a boolean, `0x1f` a
 //! number), except that `1e3` is a number too, as in YAML 1.2 and JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
@@ -195,30 +198,56 @@ struct Tree {
     root: Option<Node>,
     open: Vec<Open>,
     n_nodes: usize,
+    anchored: BTreeMap<usize, Anchored>,
 }
 
-/// A list or map that has begun, with the key that waits for its value.
+/// A list or map that has begun, with the key that waits for its value, and its anchor (0: none).
 struct Open {
     node: Node,
     key: Option<Node>,
+    anchor: usize,
+}
+
+/// What an anchor marks.
+struct Anchored {
+    node: Node,
+    n_nodes: usize,
+    depth: usize,
 }
 
 impl Tree {
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<()> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                no_anchor(anchor, at)?;
                 let plain = style == ScalarStyle::Plain;
                 let text = text.into_owned();
-                self.place(Node { at, data: if plain { Data::Plain(text) } else { Data::Text(text) } })
+                let data = if plain { Data::Plain(text) } else { Data::Text(text) };
+                self.finish(Node { at, data }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(anchor, Node { at, data: Data::List(Vec::new()) }),
             Event::MappingStart(anchor, _) => self.begin(anchor, Node { at, data: Data::Map(Vec::new()) }),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(open) => self.place(open.node),
+                Some(open) => {
+                    let node = merged(open.node)?;
+                    self.finish(node, open.anchor)
+                }
                 None => Ok(()),
             },
-            Event::Alias(_) => Err(Error::text(at, "expected a value: aliases (`*name`) are not read here")),
+            Event::Alias(anchor) => {
+                let Some(anchored) = self.anchored.get(&anchor) else {
+                    return Err(Error::text(
+                        at,
+                        "expected a value: this alias stands inside of what it names",
+                    ));
+                };
+                let (n_nodes, depth) = (anchored.n_nodes, anchored.depth);
+                self.count(n_nodes, at)?;
+                if self.open.len() + depth > MAX_DEPTH {
+                    return Err(Error::text(at, format!("expected at most {MAX_DEPTH} levels of nesting")));
+                }
+                let node = self.anchored[&anchor].node.clone();
+                self.place(node)
+            }
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(Error::text(at, "expected the end of the file: one document is read, not several"))
             }
@@ -227,20 +256,36 @@ impl Tree {
     }
 
     fn begin(&mut self, anchor: usize, node: Node) -> Result<()> {
-        no_anchor(anchor, node.at)?;
         if self.open.len() == MAX_DEPTH {
             return Err(Error::text(node.at, format!("expected at most {MAX_DEPTH} levels of nesting")));
         }
-        self.open.push(Open { node, key: None });
+        self.open.push(Open { node, key: None, anchor });
         Ok(())
+    }
+
+    fn count(&mut self, n_nodes: usize, at: Position) -> Result<()> {
+        self.n_nodes += n_nodes;
+        if self.n_nodes > MAX_NODES {
+            let text = format!("expected at most {MAX_NODES} values in a file, aliases written out");
+            return Err(Error::text(at, text));
+        }
+        Ok(())
+    }
+
+    /// Keeps a finished node for its aliases, if it has an anchor, and puts it where it belongs.
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<()> {
+        self.count(1, node.at)?;
+        if anchor != 0 {
+            let (n_nodes, depth) = node.size();
+            // The copy that is kept counts as well.
+            self.count(n_nodes, node.at)?;
+            self.anchored.insert(anchor, Anchored { node: node.clone(), n_nodes, depth });
+        }
+        self.place(node)
     }
 
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Node) -> Result<()> {
-        self.n_nodes += 1;
-        if self.n_nodes > MAX_NODES {
-            return Err(Error::text(node.at, format!("expected at most {MAX_NODES} values in a file")));
-        }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
@@ -261,7 +306,50 @@ impl Tree {
     }
 }
 
+/// A map without its `<<` keys: pairs of the maps named there, unless the map has the key itself. Anything else stays.
+fn merged(mut node: Node) -> Result<Node> {
+    let Data::Map(pairs) = &mut node.data else { return Ok(node) };
+    let is_merge = |pair: &(Node, Node)| pair.0.data == Data::Plain("<<".into());
+    if !pairs.iter().any(is_merge) {
+        return Ok(node);
+    }
+    let (merges, mut own): (Vec<_>, Vec<_>) = std::mem::take(pairs).into_iter().partition(is_merge);
+    let n_own = own.len();
+    let mut known: BTreeSet<String> = own.iter().map(|(key, _)| key_text(&key.data).to_owned()).collect();
+    for (_, value) in merges {
+        let maps = if let Data::List(maps) = value.data { maps } else { vec![value] };
+        for map in maps {
+            for (key, value) in map.map("the value of `<<`")? {
+                if known.insert(key_text(&key.data).to_owned()) {
+                    own.push((key.clone(), value.clone()));
+                }
+            }
+        }
+    }
+    // As if the merged pairs stood first.
+    own.rotate_left(n_own);
+    *pairs = own;
+    Ok(node)
+}
+
 impl Node {
+    /// Number of nodes, and of levels of lists and maps.
+    fn size(&self) -> (usize, usize) {
+        let mut rest = vec![(self, 0)];
+        let (mut n_nodes, mut depth) = (0, 0);
+        while let Some((node, above)) = rest.pop() {
+            n_nodes += 1;
+            let here = above + usize::from(matches!(node.data, Data::List(_) | Data::Map(_)));
+            depth = depth.max(here);
+            match &node.data {
+                Data::List(items) => rest.extend(items.iter().map(|item| (item, here))),
+                Data::Map(pairs) => rest.extend(pairs.iter().flat_map(|(k, v)| [(k, here), (v, here)])),
+                Data::Plain(_) | Data::Text(_) => {}
+            }
+        }
+        (n_nodes, depth)
+    }
+
     /// Refuses maps that name a key twice, which YAML forbids and most readers answer by losing the first.
     pub fn check_keys(&self) -> Result<()> {
         let mut rest = vec![self];
@@ -296,13 +384,6 @@ fn key_text(data: &Data) -> &str {
         Data::Plain(text) | Data::Text(text) => text,
         Data::List(_) | Data::Map(_) => "",
     }
-}
-
-fn no_anchor(anchor: usize, at: Position) -> Result<()> {
-    if anchor == 0 {
-        return Ok(());
-    }
-    Err(Error::text(at, "expected a value: anchors (`&name`) are not read here, write the value out"))
 }
 
 /// The typed value of a plain scalar.
@@ -411,9 +492,37 @@ mod tests {
     }
 
     #[test]
+    fn aliases_are_copies() {
+        let node = Node::parse("a: &x [1, {b: 2}]\nc: *x\nd: [*x, *x]\n").unwrap();
+        assert_eq!(node.get("a"), node.get("c"));
+        assert_eq!(node.get("d").unwrap().list("d").unwrap()[1], *node.get("a").unwrap());
+        // Faults inside of a copy point at what is written.
+        assert_eq!(node.get("c").unwrap().at, Position { line: 1, column: 7 });
+        let merged = Node::parse("base: &base {p: 1, q: 2}\nmine:\n  <<: *base\n  q: 3\n").unwrap();
+        let mine = merged.get("mine").unwrap();
+        let keys: Vec<_> = mine.map("mine").unwrap().iter().filter_map(|(key, _)| key.text_of()).collect();
+        assert_eq!(keys, ["p", "q"]);
+        assert_eq!(mine.get("q").unwrap().data, Data::Plain("3".into()));
+    }
+
+    #[test]
+    fn aliases_cannot_blow_up() {
+        let mut nodes = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
+        let mut levels = "a0: &a0 [1]\n".to_owned();
+        for i in 1..70 {
+            let copies = vec![format!("*a{}", i - 1); 10].join(", ");
+            nodes += &format!("a{i}: &a{i} [{copies}]\n");
+            levels += &format!("a{i}: &a{i} [*a{}]\n", i - 1);
+        }
+        assert_eq!(fault(&nodes).0, 7);
+        assert_eq!(fault(&levels).0, 64);
+    }
+
+    #[test]
     fn faults_are_placed() {
         assert_eq!(fault("a: 1\na: 2\n"), (2, 1));
-        assert_eq!(fault("a: &x 1\n"), (1, 4));
+        assert_eq!(fault("a: &x [1, *x]\n"), (1, 11));
+        assert_eq!(fault("a: {<<: 1}\n"), (1, 9));
         assert_eq!(fault("a: *x\n").0, 1);
         assert_eq!(fault("a: [1, 2\nb: 3\n").0, 2);
         assert_eq!(fault(&"[".repeat(100)), (1, 65));
