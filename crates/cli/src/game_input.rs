@@ -22,7 +22,7 @@ pub enum Game {
 /// # Errors
 /// Wrong usage if there is no such game, or the text is not a game.
 pub fn read(name: &str) -> Result<Game> {
-    if games::ALL.iter().any(|entry| entry.name == name.split('(').next().unwrap_or(name).trim()) {
+    if games::entry(name).is_some() {
         return extensive(name);
     }
     match source(name)? {
@@ -52,6 +52,7 @@ fn source(name: &str) -> Result<Option<String>> {
     }
     if !std::path::Path::new(name).exists() {
         let names = catalog::ALL.iter().map(|entry| entry.name);
+        let names = names.chain(games::ALL.iter().map(|entry| entry.name));
         let hint = coact_core::nearest::hint(name, names);
         return Err(Error::usage(format!(
             "no file and no built-in game is called `{name}`{hint}; `coact list games` shows them"

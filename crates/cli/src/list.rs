@@ -1,5 +1,6 @@
 //! `coact list` and `coact info`.
 
+use coact_games::extensive;
 use coact_kernels::{GpuInfo, Isa};
 use serde_json::{Value, json};
 
@@ -52,6 +53,13 @@ pub fn list(args: &ListArgs) -> Result<()> {
     if wants("games") {
         say("Games (coact solve NAME):");
         coact_games::catalog::ALL.iter().for_each(|g| say(format!("  {:<22} {}", g.name, g.summary)));
+        say("Games in extensive form (coact solve 'NAME(PARAMETER=VALUE,...)'; defaults are shown):");
+        for game in extensive::games::ALL {
+            say(format!("  {:<22} {}", game.name, game.summary));
+            for (name, default) in game.parameters {
+                say(format!("  {:<22}   {name}={default}", ""));
+            }
+        }
     }
     if wants("methods") {
         say("Methods (coact solve GAME --method NAME):");
@@ -60,17 +68,41 @@ pub fn list(args: &ListArgs) -> Result<()> {
             let exact = if entry.exact { "; --exact" } else { "" };
             say(format!("  {:<30} {}{two}{exact}", entry.name, entry.summary));
         }
+        say("Methods for games in extensive form:");
+        for (name, summary, exact) in extensive_methods() {
+            say(format!("  {name:<30} {summary}{}", if exact { "; --exact" } else { "" }));
+        }
     }
     Ok(())
 }
 
 fn games_json() -> Value {
-    coact_games::catalog::ALL.iter().map(|g| json!({"name": g.name, "summary": g.summary})).collect()
+    let normal = coact_games::catalog::ALL
+        .iter()
+        .map(|g| json!({"name": g.name, "summary": g.summary, "form": "normal"}));
+    let extensive = extensive::games::ALL.iter().map(|g| {
+        let parameters: serde_json::Map<String, Value> =
+            g.parameters.iter().map(|&(name, default)| (name.to_string(), default.into())).collect();
+        json!({"name": g.name, "summary": g.summary, "form": "extensive", "parameters": parameters})
+    });
+    normal.chain(extensive).collect()
 }
 
 fn methods_json() -> Value {
-    let one = |m: &coact_games::solve::MethodEntry| json!({"name": m.name, "summary": m.summary, "exact": m.exact, "two_players": m.two_players});
-    coact_games::solve::METHODS.iter().map(one).collect()
+    let one = |m: &coact_games::solve::MethodEntry| json!({"name": m.name, "summary": m.summary, "exact": m.exact, "two_players": m.two_players, "form": "normal"});
+    let extensive = extensive_methods().map(
+        |(name, summary, exact)| json!({"name": name, "summary": summary, "exact": exact, "form": "extensive"}),
+    );
+    coact_games::solve::METHODS.iter().map(one).chain(extensive).collect()
+}
+
+/// Name, summary, and whether it can be exact, of each method for games in extensive form.
+fn extensive_methods() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    let programs = [
+        ("sequence-form", "an equilibrium of a two-player constant-sum game, by linear program", true),
+        ("backward-induction", "an equilibrium of a game of perfect information", true),
+    ];
+    programs.into_iter().chain(extensive::methods::ITERATIVE.iter().map(|m| (m.name, m.summary, false)))
 }
 
 fn list_env(entry: &coact_envs::EnvEntry) {
