@@ -7,6 +7,34 @@ pub fn stream(index: u32) -> Stream {
     Stream::new(0xC0AC7, Purpose::Bootstrap, index, 0)
 }
 
+/// The linear congruential generator that the scripts of peers have too (`serve.py`), for inputs that both sides make.
+#[derive(Debug, Clone)]
+pub struct Lcg(u32);
+
+impl Lcg {
+    /// The generator of a seed.
+    pub fn new(seed: u32) -> Self {
+        Self(seed)
+    }
+
+    /// The upper half of the next state.
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.0 >> 16
+    }
+
+    /// A whole number below `bound`, which is at most 2^16.
+    pub fn below(&mut self, bound: u32) -> u32 {
+        self.next() % bound
+    }
+
+    /// A number in [0, 1), of two draws, the more significant one first.
+    pub fn uniform(&mut self) -> f64 {
+        let high = self.next();
+        (f64::from(high) + f64::from(self.next()) / 65_536.0) / 65_536.0
+    }
+}
+
 /// `n` standard normal numbers.
 pub fn normals(rng: &mut Stream, n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.normal() as f32).collect()

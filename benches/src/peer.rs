@@ -8,7 +8,21 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 /// Names of the peers that have a script.
-pub const NAMES: &[&str] = &["jax", "jaxmarl", "mpe2", "cpprb", "gymnasium", "torch"];
+pub const NAMES: &[&str] = &[
+    "jax",
+    "jaxmarl",
+    "mpe2",
+    "cpprb",
+    "gymnasium",
+    "torch",
+    "scipy",
+    "lapx",
+    "openspiel",
+    "quantecon",
+    "nashpy",
+    "gambit",
+    "mdptoolbox",
+];
 
 /// The peers of one run.
 pub struct Peers {

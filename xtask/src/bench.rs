@@ -19,19 +19,22 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   replay    priority updates, samples, pushes and gathers at a million entries
   rollout   simple_spread: policy, step and store
   training  a short `coact train spread-vdn`, end to end
+  games     counterfactual regret minimization, equilibria of games in normal form, plans of finite models
+  allocation  assignment, distributed constraint optimization, messages of the simulator
 
   --quick         shorter repetitions: a look, not a claim
   --json FILE     writes an array of objects with name, value, unit, threads and, beside a peer, peer, peer_value and
                   ratio (above 1: ours is faster)
-  --peers LIST    measures peers in the same run, alternating: jax, jaxmarl, mpe2, cpprb, gymnasium, torch, with commas between.
-                  Their packages are installed in .peers/ first (torch takes several GB)
+  --peers LIST    measures peers in the same run, alternating: jax, jaxmarl, mpe2, cpprb, gymnasium, torch; for games
+                  openspiel, quantecon, nashpy, gambit, mdptoolbox, scipy; for allocation scipy, lapx; with
+                  commas between. Their packages are installed in .peers/ first (torch takes several GB)
   --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
   --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies
                   there and back; without a GPU this is an error
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
-const SUITES: &[&str] = &["act", "update", "recurrent", "envs", "replay", "rollout", "training"];
+const SUITES: &[&str] = &["act", "update", "recurrent", "envs", "replay", "rollout", "training", "games", "allocation"];
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {

@@ -19,6 +19,13 @@ const ALL: &[Peer] = &[
     Peer { name: "cpprb", module: "cpprb", packages: &["cpprb", "numpy"] },
     Peer { name: "gymnasium", module: "gymnasium", packages: &["gymnasium", "numpy"] },
     Peer { name: "torch", module: "torch", packages: &["torch", "numpy"] },
+    Peer { name: "scipy", module: "scipy.optimize", packages: &["scipy", "numpy"] },
+    Peer { name: "lapx", module: "lap", packages: &["lapx", "numpy"] },
+    Peer { name: "openspiel", module: "pyspiel", packages: &["open_spiel"] },
+    Peer { name: "quantecon", module: "quantecon", packages: &["quantecon"] },
+    Peer { name: "nashpy", module: "nashpy", packages: &["nashpy"] },
+    Peer { name: "gambit", module: "pygambit", packages: &["pygambit>=17.0.0b2"] },
+    Peer { name: "mdptoolbox", module: "mdptoolbox", packages: &["pymdptoolbox", "scipy", "numpy"] },
 ];
 
 /// Prepares the peers named in `list` (separated by commas) and returns the Python to run them with and those that

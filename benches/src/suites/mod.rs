@@ -1,7 +1,9 @@
 //! The suites of `cargo xtask bench`, in a visible list. Each holds a handful of contests.
 
 pub mod act;
+mod allocation;
 pub mod envs;
+mod games;
 mod network;
 pub mod recurrent;
 pub mod replay;
@@ -13,7 +15,7 @@ use std::path::PathBuf;
 
 use coact_kernels::Device;
 
-use crate::contest::{Care, Contest, Run};
+use crate::contest::{Care, Contest, PeerCall, Run, Unit};
 use crate::peer::Peers;
 use crate::report::{Measurement, head};
 
@@ -34,6 +36,8 @@ pub const ALL: &[Suite] = &[
     Suite { name: "replay", run: replay::run },
     Suite { name: "rollout", run: rollout::run },
     Suite { name: "training", run: training::run },
+    Suite { name: "games", run: games::run },
+    Suite { name: "allocation", run: allocation::run },
 ];
 
 /// One run of the measuring binary.
@@ -90,6 +94,18 @@ impl Session {
         }
         self.found.extend(found);
     }
+}
+
+/// A contest of ours on one thread against peers.
+fn alone<'a>(
+    name: String,
+    unit: Unit,
+    items: f64,
+    goal: Option<f64>,
+    run: Run<'a>,
+    peers: Vec<PeerCall>,
+) -> Contest<'a> {
+    Contest { name, unit, items, goal, ours: vec![(1, run)], peers, bound: None }
 }
 
 /// Makes the calls inside a pool of `threads` threads, for work that asks rayon how many it has.
