@@ -24,18 +24,20 @@ const MOST_NAMES: usize = 60;
 
 /// The same colors as in reports, light and dark.
 const STYLE: &str = "\
-svg{--paper:#fff;--ink:#1d2430;--soft:#667085;--rule:#e4e7ec;--c0:#2563eb;--c1:#ea580c;--c2:#059669;--c3:#db2777;\
---c4:#7c3aed;--c5:#b7860b;--c6:#0891b2;--c7:#64748b;font:13px system-ui,sans-serif}\
-@media(prefers-color-scheme:dark){svg{--paper:#12151a;--ink:#e6e9ee;--soft:#98a2b3;--rule:#313843;--c0:#6ea0ff;\
---c1:#fb923c;--c2:#34d399;--c3:#f472b6;--c4:#a78bfa;--c5:#e5b93c;--c6:#22d3ee;--c7:#a3b0c2}}\
-.paper{fill:var(--paper)}text{fill:var(--soft)}.title{fill:var(--ink);font-size:18px;font-weight:600}\
-.name{fill:var(--ink);font-size:11px}.c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}\
-.c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\
-.path{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}.task{fill:var(--c)}.robot{fill:var(--c);stroke:var(--ink)}\
-.left{fill:none;stroke:var(--soft);stroke-dasharray:3 3}.frame{fill:none;stroke:var(--rule)}.cell{fill:var(--c0)}\
-.chosen{fill:none;stroke:var(--c1);stroke-width:2}.key{fill:var(--c)}\
-.grid{stroke:var(--rule)}.axis,.mark{stroke:var(--soft)}.level{stroke:var(--soft);stroke-dasharray:5 4}\
-.line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line .dot{fill:var(--c)}";
+svg{font:13px system-ui,sans-serif}.paper{fill:#fff}text{fill:#667085}\
+.title{fill:#1d2430;font-size:18px;font-weight:600}.name{fill:#1d2430;font-size:11px}.c0{color:#2563eb}\
+.c1{color:#ea580c}.c2{color:#059669}.c3{color:#db2777}.c4{color:#7c3aed}.c5{color:#b7860b}.c6{color:#0891b2}\
+.c7{color:#64748b}.path{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}\
+.task{fill:currentColor}.robot{fill:currentColor;stroke:#1d2430}\
+.left{fill:none;stroke:#667085;stroke-dasharray:3 3}.frame{fill:none;stroke:#e4e7ec}.cell{fill:#2563eb}\
+.chosen{fill:none;stroke:#ea580c;stroke-width:2}.key{fill:currentColor}.grid{stroke:#e4e7ec}\
+.axis,.mark{stroke:#667085}.level{stroke:#667085;stroke-dasharray:5 4}\
+.line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\
+.line .dot{fill:currentColor}@media(prefers-color-scheme:dark){.paper{fill:#12151a}text{fill:#98a2b3}\
+.title{fill:#e6e9ee}.name{fill:#e6e9ee}.c0{color:#6ea0ff}.c1{color:#fb923c}.c2{color:#34d399}.c3{color:#f472b6}\
+.c4{color:#a78bfa}.c5{color:#e5b93c}.c6{color:#22d3ee}.c7{color:#a3b0c2}.robot{stroke:#e6e9ee}\
+.left{stroke:#98a2b3}.frame{stroke:#313843}.cell{fill:#6ea0ff}.chosen{stroke:#fb923c}.grid{stroke:#313843}\
+.axis,.mark{stroke:#98a2b3}.level{stroke:#98a2b3}}";
 
 /// Draws the answer; with a page around it if `as_page`.
 ///

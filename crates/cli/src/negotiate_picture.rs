@@ -5,22 +5,22 @@ use std::path::Path;
 
 use coact_negotiation::bargaining::{Negotiation, Rule, Scenario, pareto, point};
 
-use crate::plot::{Chart, Series, escape, short, svg};
+use crate::plot::{Chart, Series, escape, short, svg, ticks};
 use crate::{Error, Result};
 
-/// The colors of reports, light and dark.
+/// The colors of reports, light and dark, without variables of CSS: not every viewer of SVG knows them.
 const STYLE: &str = "\
-svg{--paper:#fff;--ink:#1d2430;--soft:#667085;--rule:#e4e7ec;--c0:#2563eb;--c1:#ea580c;--c2:#059669;--c3:#db2777;\
---c4:#7c3aed;--c5:#b7860b;--c6:#0891b2;--c7:#64748b;font:13px system-ui,sans-serif}\
-@media(prefers-color-scheme:dark){svg{--paper:#12151a;--ink:#e6e9ee;--soft:#98a2b3;--rule:#313843;--c0:#6ea0ff;\
---c1:#fb923c;--c2:#34d399;--c3:#f472b6;--c4:#a78bfa;--c5:#e5b93c;--c6:#22d3ee;--c7:#a3b0c2}}\
-.paper{fill:var(--paper)}text{fill:var(--soft)}.title{fill:var(--ink);font-size:17px;font-weight:600}\
-.c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}.c4{--c:var(--c4)}.c5{--c:var(--c5)}\
-.c6{--c:var(--c6)}.c7{--c:var(--c7)}.outcome{fill:var(--soft);opacity:.45}\
-.frontier{fill:none;stroke:var(--c2);stroke-width:2}.efficient{fill:var(--c2)}\
-.offers{fill:none;stroke:var(--c);stroke-width:1.5;stroke-dasharray:4 3}.offer{fill:var(--c)}\
-.agreed{fill:none;stroke:var(--c3);stroke-width:3}.grid{stroke:var(--rule)}.axis,.mark{stroke:var(--soft)}\
-.line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}.line .dot{fill:var(--c)}";
+svg{font:13px system-ui,sans-serif}.paper{fill:#fff}text{fill:#667085}\
+.title{fill:#1d2430;font-size:17px;font-weight:600}.c0{color:#2563eb}.c1{color:#ea580c}.c2{color:#059669}\
+.c3{color:#db2777}.c4{color:#7c3aed}.c5{color:#b7860b}.c6{color:#0891b2}.c7{color:#64748b}\
+.outcome{fill:#667085;opacity:.45}.frontier{fill:none;stroke:#059669;stroke-width:2}.efficient{fill:#059669}\
+.offers{fill:none;stroke:currentColor;stroke-width:1.5;stroke-dasharray:4 3}.offer{fill:currentColor}\
+.agreed{fill:none;stroke:#db2777;stroke-width:3}.grid{stroke:#e4e7ec}.axis,.mark{stroke:#667085}\
+.line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}.line .dot{fill:currentColor}\
+@media(prefers-color-scheme:dark){.paper{fill:#12151a}text{fill:#98a2b3}.title{fill:#e6e9ee}.c0{color:#6ea0ff}\
+.c1{color:#fb923c}.c2{color:#34d399}.c3{color:#f472b6}.c4{color:#a78bfa}.c5{color:#e5b93c}.c6{color:#22d3ee}\
+.c7{color:#a3b0c2}.outcome{fill:#98a2b3}.frontier{stroke:#34d399}.efficient{fill:#34d399}.agreed{stroke:#f472b6}\
+.grid{stroke:#313843}.axis,.mark{stroke:#98a2b3}}";
 
 /// Outcomes that are drawn; of more, an even selection.
 const MOST_OUTCOMES: usize = 4000;
@@ -197,21 +197,23 @@ fn label(scenario: &Scenario, outcome: usize) -> String {
 
 fn axes(out: &mut String, frame: &Frame, names: [&str; 2]) {
     let (right, bottom) = (LEFT + SIDE, TOP + SIDE);
-    for i in 0..=5 {
-        let share = f64::from(i) / 5.0;
-        let [u, v] = [0, 1].map(|k| frame.least[k] + share * (frame.most[k] - frame.least[k]));
-        let (x, y) = (frame.x(u), frame.y(v));
+    for u in ticks((frame.least[0], frame.most[0]), 5.0) {
+        let (x, below) = (frame.x(u), bottom + 18.0);
         let _ = write!(
             out,
             "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>\
-             <line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\"/>\
-             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            bottom + 18.0,
-            short((u * 100.0).round() / 100.0),
-            LEFT - 8.0,
+             <text x=\"{x:.1}\" y=\"{below}\" text-anchor=\"middle\">{}</text>",
+            short(u)
+        );
+    }
+    for v in ticks((frame.least[1], frame.most[1]), 5.0) {
+        let (y, beside) = (frame.y(v), LEFT - 8.0);
+        let _ = write!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\"/>\
+             <text x=\"{beside}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             y + 4.0,
-            short((v * 100.0).round() / 100.0)
+            short(v)
         );
     }
     let _ = write!(
