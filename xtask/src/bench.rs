@@ -34,7 +34,8 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
-const SUITES: &[&str] = &["act", "update", "recurrent", "envs", "replay", "rollout", "training", "games", "allocation"];
+const SUITES: &[&str] =
+    &["act", "update", "recurrent", "envs", "replay", "rollout", "training", "games", "allocation"];
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {

@@ -31,6 +31,14 @@ presets![
     "epymarl/simple_spread-maddpg",
     "epymarl/simple_speaker_listener-maddpg",
     "epymarl/simple_tag-maddpg",
+    "fast/simple_spread-ippo",
+    "fast/lbf-8x8-2p-2f-coop",
+    "jaxmarl/simple_spread-vdn",
+    "jaxmarl/simple_spread-vdn-rnn",
+    "jaxmarl/simple_spread-qmix-rnn",
+    "jaxmarl/simple_spread-pqn-vdn",
+    "jaxmarl/simple_spread-ippo",
+    "jaxmarl/simple_spread-mappo-rnn",
 ];
 
 impl Preset {
