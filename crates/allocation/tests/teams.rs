@@ -254,17 +254,24 @@ fn cbaa_gives_tasks_of_a_crashed_agent_to_those_left() {
         let consensus = ConsensusOptions { topology, settings, max_rounds: None };
         let found = cbaa(&problem, &CbbaOptions { consensus, lost_after: Some(15) }).unwrap();
         assert!(found.is_agreed, "{instance}");
-        // What the others would have agreed on without it.
-        let left: Vec<f64> = (0..n)
-            .flat_map(|agent| (0..m).map(move |task| (agent, task)))
-            .map(
-                |(agent, task)| {
-                    if agent == down { 0.0 } else { problem.offer(agent, &[], task, &[]).unwrap().bid }
-                },
-            )
-            .collect();
-        let left = ScoreTable::new(n, m, left, vec![1; n]).unwrap();
-        assert_eq!(found.paths, greedy(&left).paths, "{instance}");
+        // Agents that hold a task keep it, so this need not be what they would have agreed on without the lost one; but
+        // every task has one holder, and nobody without a task offers more for it.
+        let mut holders = vec![None; m];
+        for (agent, path) in found.paths.iter().enumerate() {
+            for &task in path {
+                assert!(
+                    agent != down && holders[task].replace(agent).is_none(),
+                    "{instance}: {:?}",
+                    found.paths
+                );
+            }
+        }
+        let bid = |agent: usize, task: usize| problem.offer(agent, &[], task, &[]).unwrap().bid;
+        for (task, holder) in holders.into_iter().enumerate() {
+            let held = bid(holder.unwrap(), task);
+            let idle = (0..n).filter(|&agent| agent != down && found.paths[agent].is_empty());
+            assert!(idle.map(|agent| bid(agent, task)).all(|other| other <= held), "{instance}: task {task}");
+        }
     }
 }
 

@@ -35,7 +35,11 @@ impl RunFolder {
     pub fn create(out: Option<&Path>, name: &str, config: &Config) -> Result<Self> {
         let dir = match out {
             Some(out) => {
-                let taken = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+                // What a writer that was killed left behind is nobody's.
+                let own = |e: std::io::Result<std::fs::DirEntry>| {
+                    e.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with(".tmp-"))
+                };
+                let taken = std::fs::read_dir(out).is_ok_and(|mut entries| entries.any(own));
                 if taken || out.is_file() {
                     let text = format!(
                         "{} is not empty; choose another --out, or go on with `coact train --resume {}`",

@@ -462,6 +462,9 @@ fn without(a: LaneMask, b: LaneMask) -> LaneMask {
     LaneMask(out)
 }
 
+/// Largest absolute value that a saved variable may have: far beyond what any episode reaches.
+const MOST_SAVED: f32 = 1e9;
+
 /// Whether all variables of all lanes are finite.
 #[inline(always)]
 fn finite(vars: &[Lanes]) -> bool {
@@ -579,7 +582,14 @@ impl<T: Rules> BatchEnv for LaneBatch<T> {
             return Err(from.error(format!("it holds {n} environments, this batch has {}", self.n_envs)));
         }
         for block in self.parts.iter_mut().flat_map(|part| &mut part.blocks) {
-            block.vars.iter_mut().try_for_each(|v| from.f32s(&mut v.0))?;
+            for var in &mut block.vars {
+                from.f32s(&mut var.0)?;
+                // Their squares would overflow in rewards, which are not looked at one by one. (A step names what is no
+                // number at all.)
+                if let Some(bad) = var.0.iter().find(|v| v.abs() > MOST_SAVED) {
+                    return Err(from.error(format!("{bad} in the state, which no episode reaches")));
+                }
+            }
             block.alive.iter_mut().try_for_each(|a| from.u32s(&mut a.0))?;
             if block.alive.iter().flat_map(|a| a.0).any(|word| word != 0 && word != u32::MAX) {
                 return Err(from.error("a truth value is neither true nor false"));

@@ -9,7 +9,7 @@ use coact_core::{ActionBatch, StepBatch};
 use serde_json::Value;
 
 #[test]
-fn an_infinity_in_a_saved_state_never_reaches_an_observation() {
+fn an_infinity_in_a_saved_state_never_reaches_a_learner() {
     for (entry, steps) in coact_envs::ALL.iter().flat_map(|entry| [(entry, 1), (entry, 15)]) {
         let mut env = entry.build(&Value::Null, 2).unwrap();
         let spec = env.spec().clone();
@@ -37,7 +37,8 @@ fn an_infinity_in_a_saved_state_never_reaches_an_observation() {
             // Also in the step after one that failed.
             for _ in 0..2 {
                 if env.step(&actions, &mut step).is_ok() {
-                    let finite = step.groups.iter().all(|g| g.obs.iter().all(|x| x.is_finite()));
+                    let finite =
+                        step.groups.iter().all(|g| g.obs.iter().chain(&g.reward).all(|x| x.is_finite()));
                     assert!(finite, "{}: byte {at}", entry.name);
                 }
             }

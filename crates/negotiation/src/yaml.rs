@@ -497,7 +497,7 @@ mod tests {
         assert_eq!(node.get("a"), node.get("c"));
         assert_eq!(node.get("d").unwrap().list("d").unwrap()[1], *node.get("a").unwrap());
         // Faults inside of a copy point at what is written.
-        assert_eq!(node.get("c").unwrap().at, Position { line: 1, column: 7 });
+        assert_eq!(node.get("c").unwrap().at, Position { line: 1, column: 4 });
         let merged = Node::parse("base: &base {p: 1, q: 2}\nmine:\n  <<: *base\n  q: 3\n").unwrap();
         let mine = merged.get("mine").unwrap();
         let keys: Vec<_> = mine.map("mine").unwrap().iter().filter_map(|(key, _)| key.text_of()).collect();
