@@ -59,7 +59,7 @@ mod settings;
 
 pub use self::settings::{ActorCriticSettings, CriticInput, OtherActions};
 
-use self::settings::TargetRule;
+use crate::settings::TargetRule;
 use learn::{ActorSums, After, Before, CriticSums, Group, Work};
 use networks::Networks;
 use policy::{Draw, Head};
@@ -274,7 +274,7 @@ fn build_groups(
     }
     let rows = CriticRows::new(input, spec, &places);
     let shape = |inputs, hidden: &[usize], outputs| {
-        QShape::new(inputs, hidden.to_vec(), outputs, settings.activation(), settings.layer_norm, false)
+        QShape::new(inputs, hidden.to_vec(), outputs, settings.activation.into(), settings.layer_norm, false)
     };
     let mut start = 0;
     let mut networks = |shape, n_agents| {
@@ -496,17 +496,11 @@ impl ActorCritic {
     }
 
     fn sync_target(&mut self, delayed: bool) -> bool {
-        match self.target_rule {
-            TargetRule::Soft(tau) if delayed => {
-                self.backend.blend(&mut self.target_params, &self.params, tau);
-                true
-            }
-            TargetRule::HardEvery(every) if self.critic_optimizer.grad_steps.is_multiple_of(every) => {
-                self.target_params.copy_from_slice(&self.params);
-                true
-            }
-            _ => false,
+        if !delayed && matches!(self.target_rule, TargetRule::Soft(_)) {
+            return false;
         }
+        let grad_steps = self.critic_optimizer.grad_steps;
+        self.target_rule.follow(grad_steps, &mut self.backend, &mut self.target_params, &self.params)
     }
 }
 

@@ -53,6 +53,7 @@ use crate::learner::{
     ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, Named,
     SequenceLearner, TransitionLearner, UpdateStats,
 };
+use crate::settings::TargetRule;
 use crate::{Error, Result};
 
 mod agents;
@@ -193,13 +194,6 @@ entries! {
 /// Gradient steps between hard target copies where neither that nor `tau` is given (EPyMARL's 200).
 const DEFAULT_TARGET_EVERY: u64 = 200;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum TargetRule {
-    None,
-    HardEvery(u64),
-    Soft(f32),
-}
-
 fn check(variant: &Variant, spec: &EnvSpec) -> Result<()> {
     let fault =
         |reason: String| Err(Error::Unsupported { algorithm: variant.name, env: spec.name.clone(), reason });
@@ -244,7 +238,8 @@ struct DecompositionLearner {
     optimizer: Optimizer,
     learning_rate: Schedule,
     epsilon: Schedule,
-    target_rule: TargetRule,
+    /// None where there are no target networks.
+    target_rule: Option<TargetRule>,
     explore_seed: u64,
     backend: Backend,
     /// Transitions as a rollout of one step.
@@ -276,18 +271,18 @@ impl DecompositionLearner {
         };
         let optimizer = Optimizer::new(settings.optimizer(), n_params, partitions, tensors)?;
         let target_rule = match (variant.feed, settings.tau, settings.target_network_update_freq) {
-            (Feed::OnPolicy, _, _) => TargetRule::None,
-            (_, Some(tau), _) => TargetRule::Soft(tau),
-            (_, None, every) => TargetRule::HardEvery(every.unwrap_or(DEFAULT_TARGET_EVERY)),
+            (Feed::OnPolicy, _, _) => None,
+            (_, Some(tau), _) => Some(TargetRule::Soft(tau)),
+            (_, None, every) => Some(TargetRule::HardEvery(every.unwrap_or(DEFAULT_TARGET_EVERY))),
         };
         Ok(Self {
             agent_names: spec.agent_names(),
             values: agents.values(),
-            target_params: if target_rule == TargetRule::None { Vec::new() } else { params.clone() },
+            target_params: if target_rule.is_none() { Vec::new() } else { params.clone() },
             grads: vec![0.0; n_params],
             params,
             optimizer,
-            learning_rate: settings.learning_rate(total_grad_steps),
+            learning_rate: settings.learning_rate(total_grad_steps)?,
             epsilon: settings.epsilon(total_env_steps),
             target_rule,
             explore_seed: derive_seed(seed, Purpose::Explore, 0),
@@ -351,17 +346,10 @@ impl DecompositionLearner {
     }
 
     fn sync_target(&mut self) -> bool {
-        match self.target_rule {
-            TargetRule::Soft(tau) => {
-                self.backend.blend(&mut self.target_params, &self.params, tau);
-                true
-            }
-            TargetRule::HardEvery(every) if self.optimizer.grad_steps.is_multiple_of(every) => {
-                self.target_params.copy_from_slice(&self.params);
-                true
-            }
-            TargetRule::HardEvery(_) | TargetRule::None => false,
-        }
+        let grad_steps = self.optimizer.grad_steps;
+        self.target_rule.is_some_and(|rule| {
+            rule.follow(grad_steps, &mut self.backend, &mut self.target_params, &self.params)
+        })
     }
 }
 

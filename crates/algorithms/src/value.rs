@@ -38,6 +38,7 @@ use crate::learner::{
     TransitionLearner, UpdateStats,
 };
 use crate::noise::{Noise, NoiseKind};
+use crate::settings::TargetRule;
 use crate::{Error, Result};
 
 mod settings;
@@ -72,12 +73,6 @@ pub const VDN: AlgorithmEntry = AlgorithmEntry {
 
 /// Gradient steps between hard target copies where neither that nor `tau` is given (EPyMARL's 200).
 const DEFAULT_TARGET_EVERY: u64 = 200;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum TargetRule {
-    HardEvery(u64),
-    Soft(f32),
-}
 
 /// Action values of every agent, one optimizer, target networks and exploration.
 pub struct ValueLearner {
@@ -201,17 +196,8 @@ impl ValueLearner {
     }
 
     fn sync_target(&mut self) -> bool {
-        match self.target_rule {
-            TargetRule::Soft(tau) => {
-                self.backend.blend(&mut self.target_params, &self.params, tau);
-                true
-            }
-            TargetRule::HardEvery(every) if self.optimizer.grad_steps.is_multiple_of(every) => {
-                self.target_params.copy_from_slice(&self.params);
-                true
-            }
-            TargetRule::HardEvery(_) => false,
-        }
+        let grad_steps = self.optimizer.grad_steps;
+        self.target_rule.follow(grad_steps, &mut self.backend, &mut self.target_params, &self.params)
     }
 
     /// Runs the update kernel over `G` groups; the array lives on the stack, so nothing is allocated.

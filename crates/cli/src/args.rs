@@ -72,12 +72,9 @@ pub struct InfoArgs {
     pub json: bool,
 }
 
-/// `coact train`
+/// What a configuration is laid out from, before seeds and lengths.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  coact train two-agent-cartpole\n  coact train spread-vdn --seed 3 --set learning_rate=1e-3\n  coact train --env simple_tag --algorithm iql --env-steps 500000\n  coact train --resume runs/spread-vdn-seed3\n  coact train --explain learning_rate"
-)]
-pub struct TrainArgs {
+pub struct BaseArgs {
     /// A preset (`coact list presets`); may be left out with --config or --env
     pub preset: Option<String>,
     /// TOML file laid over the preset
@@ -92,6 +89,17 @@ pub struct TrainArgs {
     /// Set one key; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// `coact train`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coact train two-agent-cartpole\n  coact train spread-vdn --seed 3 --set learning_rate=1e-3\n  coact train --env simple_tag --algorithm iql --env-steps 500000\n  coact train --resume runs/spread-vdn-seed3\n  coact train --explain learning_rate"
+)]
+pub struct TrainArgs {
+    /// What the configuration is laid out from
+    #[command(flatten)]
+    pub base: BaseArgs,
     /// Seed of everything random
     #[arg(long)]
     pub seed: Option<u64>,
@@ -355,20 +363,9 @@ pub struct ReportArgs {
     after_help = "Examples:\n  coact sweep climbing --seeds 5\n  coact sweep spread-vdn --grid learning_rate=1e-3,3e-3 --grid algorithm=iql,vdn --seeds 3\n  coact sweep spread-vdn --sample learning_rate=1e-4..1e-2:log --trials 8 --out runs/rates\n\nThe same command with the same --out goes on where it was stopped."
 )]
 pub struct SweepArgs {
-    /// A preset (`coact list presets`); may be left out with --config or --env
-    pub preset: Option<String>,
-    /// TOML file laid over the preset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Environment, instead of the preset's
-    #[arg(long)]
-    pub env: Option<String>,
-    /// Algorithm, instead of the preset's
-    #[arg(long, value_name = "NAME")]
-    pub algorithm: Option<String>,
-    /// Set one key for all runs; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// What the configuration is laid out from
+    #[command(flatten)]
+    pub base: BaseArgs,
     /// Try each of these values of a key (values that hold commas in brackets); may be repeated: all combinations
     #[arg(long, value_name = "KEY=V1,V2,..")]
     pub grid: Vec<String>,

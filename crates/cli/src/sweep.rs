@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use coact_core::rng::{Purpose, Stream};
 use coact_runner::stats::{Estimate, iqm_interval};
 use coact_runner::write_atomic;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::args::SweepArgs;
@@ -19,7 +19,7 @@ use crate::console::{note, say};
 use crate::groups::BOOTSTRAP_SEED;
 use crate::report::{FINAL_REPS, html_report};
 use crate::run_folder::{RunFolder, build_run};
-use crate::train::{Base, Screen, stop_flag, train_in};
+use crate::train::{Screen, step_bar, stop_flag, train_in};
 use crate::{Error, Result, marl_eval, report_command};
 
 /// Runs that one sweep may ask for.
@@ -52,14 +52,7 @@ enum Outcome {
 /// # Errors
 /// Wrong usage, told before anything is trained; runs that failed.
 pub fn sweep(args: &SweepArgs) -> Result<()> {
-    let base = Base {
-        preset: args.preset.as_deref(),
-        config: args.config.as_deref(),
-        env: args.env.as_deref(),
-        algorithm: args.algorithm.as_deref(),
-        set: &args.set,
-    };
-    let (mut layers, name) = base.layers()?;
+    let (mut layers, name) = args.base.layers()?;
     if let Some(n) = args.env_steps {
         layers.one("env_steps", n)?;
     }
@@ -293,7 +286,7 @@ fn workers(args: &SweepArgs, n_runs: usize) -> usize {
 /// Runs all jobs, several at a time, each on a thread of its own.
 fn run_all(args: &SweepArgs, jobs: &[Job]) -> Vec<Outcome> {
     let stop = stop_flag();
-    let bar = bar(jobs, args.quiet);
+    let bar = step_bar(jobs.iter().map(|job| job.config.run.env_steps).sum(), args.quiet);
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new((0..jobs.len()).map(|_| None).collect());
     let plain = !args.quiet && !std::io::stderr().is_terminal();
@@ -322,16 +315,6 @@ fn run_all(args: &SweepArgs, jobs: &[Job]) -> Vec<Outcome> {
     all.into_iter()
         .map(|o| o.unwrap_or_else(|| Outcome::Failed("the thread of the run ended".into())))
         .collect()
-}
-
-fn bar(jobs: &[Job], quiet: bool) -> ProgressBar {
-    let total = jobs.iter().map(|j| j.config.run.env_steps).sum();
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
-    let bar = ProgressBar::with_draw_target(Some(total), target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len} env steps  {msg}  eta {eta}") {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }
 
 fn summary_line(outcomes: &[Option<Outcome>]) -> String {

@@ -18,7 +18,7 @@ use coact_runner::{Evaluation, Policy, Training, evaluate, feed, write_atomic};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::args::TrainArgs;
+use crate::args::{BaseArgs, TrainArgs};
 use crate::config::{Config, Layers};
 use crate::console::{note, say};
 use crate::run_folder::{RunFolder, build_eval_env, build_learner, build_run, choose_backend};
@@ -76,41 +76,32 @@ pub(crate) fn train_in(
     hand_over(&mut run, folder, config, reason, quiet, pictures).map(Some)
 }
 
-/// What a configuration is laid out from, before seeds and lengths.
-pub(crate) struct Base<'a> {
-    pub preset: Option<&'a str>,
-    pub config: Option<&'a Path>,
-    pub env: Option<&'a str>,
-    pub algorithm: Option<&'a str>,
-    pub set: &'a [String],
-}
-
-impl Base<'_> {
+impl BaseArgs {
     /// The layers, and a name for the folder of the run.
     ///
     /// # Errors
     /// Nothing to train, unknown names and keys, a file that cannot be read.
-    pub fn layers(&self) -> Result<(Layers, String)> {
+    pub(crate) fn layers(&self) -> Result<(Layers, String)> {
         let mut layers = Layers::default();
-        if let Some(preset) = self.preset {
+        if let Some(preset) = &self.preset {
             layers.toml(presets::find(preset)?.text, &format!("preset {preset}"))?;
         } else if self.config.is_none() && self.env.is_none() {
             let text = "say what to train: a preset (`coact list presets`), --config FILE or --env ENV";
             return Err(Error::usage(text));
         }
-        if let Some(path) = self.config {
+        if let Some(path) = &self.config {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| Error::usage(format!("cannot read --config {}: {e}", path.display())))?;
             layers.toml(&text, &path.display().to_string())?;
         }
-        if let Some(env) = self.env {
-            layers.one("env", env)?;
+        if let Some(env) = &self.env {
+            layers.one("env", env.as_str())?;
         }
-        if let Some(algorithm) = self.algorithm {
-            layers.one("algorithm", algorithm)?;
+        if let Some(algorithm) = &self.algorithm {
+            layers.one("algorithm", algorithm.as_str())?;
         }
-        layers.set(self.set)?;
-        let name = match (self.preset, self.config) {
+        layers.set(&self.set)?;
+        let name = match (&self.preset, &self.config) {
             (_, Some(path)) => path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
             (Some(preset), None) => preset.replace('/', "-"),
             (None, None) => {
@@ -124,14 +115,7 @@ impl Base<'_> {
 
 /// The configuration of a new run and the name of its folder.
 fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
-    let base = Base {
-        preset: args.preset.as_deref(),
-        config: args.config.as_deref(),
-        env: args.env.as_deref(),
-        algorithm: args.algorithm.as_deref(),
-        set: &args.set,
-    };
-    let (mut layers, name) = base.layers()?;
+    let (mut layers, name) = args.base.layers()?;
     if let Some(seed) = args.seed {
         layers.one("seed", seed)?;
     }
@@ -149,14 +133,14 @@ fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
 
 /// The configuration of a run to go on with. Only what cannot change results may be given anew.
 fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
-    let changes = args.preset.is_some()
-        || args.config.is_some()
-        || args.env.is_some()
-        || args.algorithm.is_some()
+    let changes = args.base.preset.is_some()
+        || args.base.config.is_some()
+        || args.base.env.is_some()
+        || args.base.algorithm.is_some()
         || args.seed.is_some()
         || args.env_steps.is_some()
         || args.out.is_some()
-        || args.set.iter().any(|pair| !pair.starts_with("isa="));
+        || args.base.set.iter().any(|pair| !pair.starts_with("isa="));
     if changes {
         let text =
             "a resumed run keeps its configuration; only --threads, --device and --set isa=.. may be given";
@@ -169,7 +153,7 @@ fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
     if let Some(device) = &args.device {
         config.team.device.clone_from(device);
     }
-    if let Some(isa) = args.set.iter().rev().find_map(|pair| pair.strip_prefix("isa=")) {
+    if let Some(isa) = args.base.set.iter().rev().find_map(|pair| pair.strip_prefix("isa=")) {
         config.team.isa = isa.into();
     }
     Ok(config)
@@ -241,6 +225,17 @@ pub(crate) struct Screen {
     plain: bool,
 }
 
+/// A bar over environment steps.
+pub(crate) fn step_bar(env_steps: u64, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
+    let bar = ProgressBar::with_draw_target(Some(env_steps), target);
+    let template = "{bar:28} {pos}/{len} env steps  {msg}  eta {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
 /// A flag that an interrupt raises.
 pub(crate) fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -253,12 +248,7 @@ pub(crate) fn stop_flag() -> Arc<AtomicBool> {
 impl Screen {
     /// A bar of its own for `env_steps` environment steps.
     fn own(env_steps: u64, quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
-        let bar = ProgressBar::with_draw_target(Some(env_steps), target);
-        let template = "{bar:28} {pos}/{len} env steps  {msg}  eta {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        let bar = step_bar(env_steps, quiet);
         bar.reset_eta();
         let plain = !quiet && !std::io::stderr().is_terminal();
         Self { bar, stop: stop_flag(), quiet, shared: false, plain }

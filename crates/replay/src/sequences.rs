@@ -116,9 +116,8 @@ impl SequenceReplay {
             return Err(Error::Memory { capacity: config.capacity, bytes });
         }
         let n_slots = config.n_slots();
-        // One row less, because a rollout has one observation more than steps.
-        let mut ring = Rollout::new(spec, n_slots, config.n_envs);
-        ring.memory.clear();
+        // As many slots for steps as for observations; a rollout has one observation more, which stays unused.
+        let ring = Rollout::new(spec, n_slots, config.n_envs);
         Ok(Self {
             gate: Gate { spec: spec.clone(), n_envs: config.n_envs, reward_limit: f32::MAX },
             ring,

@@ -1,12 +1,12 @@
 //! Settings of the actor-critic family on transitions: every key with its default and manual, the checks, and the objects
 //! that they describe.
 
-use coact_kernels::{Activation, Clip};
+use coact_kernels::Clip;
 use coact_nets::{Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
 use serde::{Deserialize, Serialize};
 
 use crate::noise::NoiseKind;
-use crate::value::{ActivationKind, ScheduleKind};
+use crate::settings::{ActivationKind, ScheduleKind, TargetRule};
 use crate::{Error, Result};
 
 /// What a critic reads.
@@ -128,13 +128,6 @@ fn ensure(ok: bool, key: &'static str, value: impl ToString, rule: &'static str)
     if ok { Ok(()) } else { Err(Error::Setting { key, value: value.to_string(), rule }) }
 }
 
-/// How target networks follow.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum TargetRule {
-    HardEvery(u64),
-    Soft(f32),
-}
-
 impl ActorCriticSettings {
     /// # Errors
     /// A number outside its range, or two settings that contradict each other.
@@ -230,29 +223,14 @@ impl ActorCriticSettings {
     }
 
     pub(super) fn learning_rate(&self, total_grad_steps: u64) -> Result<Schedule> {
-        let (from, to, over) = (self.learning_rate, self.learning_rate_min, total_grad_steps);
-        Ok(match self.learning_schedule {
-            ScheduleKind::Constant => Schedule::Constant(from),
-            ScheduleKind::Linear => Schedule::Linear { from, to, over },
-            ScheduleKind::Cosine => Schedule::Cosine { from, to, over },
-            ScheduleKind::Exponential => {
-                let rate = self.learning_rate_decay_eps.unwrap_or(0.0);
-                Schedule::Exponential { from, rate, floor: to }
-            }
-            ScheduleKind::Piecewise => Schedule::piecewise(self.learning_rate_points.clone())?,
-        })
+        let (points, decay) = (&self.learning_rate_points[..], self.learning_rate_decay_eps);
+        let ends = (self.learning_rate, self.learning_rate_min);
+        self.learning_schedule.schedule(ends, total_grad_steps, decay, points)
     }
 
     /// The critics' learning rate in units of the actors'.
     pub(super) fn critic_rate_factor(&self) -> f64 {
         self.critic_learning_rate.map_or(1.0, |rate| rate / self.learning_rate)
-    }
-
-    pub(super) fn activation(&self) -> Activation {
-        match self.activation {
-            ActivationKind::Relu => Activation::Relu,
-            ActivationKind::Tanh => Activation::Tanh,
-        }
     }
 
     pub(super) fn target_rule(&self) -> TargetRule {

@@ -1,7 +1,7 @@
 //! Settings of the decomposition family: every key with its default and manual, the checks, and the objects that
 //! they describe.
 
-use coact_kernels::{Activation, Clip, Loss};
+use coact_kernels::{Clip, Loss};
 use coact_nets::{
     AgentNetShape, Cell, CellKind, Init, OptimizerConfig, OptimizerKind, QmixWidths, QplexWidths, Schedule,
     Sharing,
@@ -9,7 +9,7 @@ use coact_nets::{
 use serde::{Deserialize, Serialize};
 
 use super::Variant;
-use crate::value::{ActivationKind, LossKind, ScheduleKind};
+use crate::settings::{ActivationKind, LossKind, ScheduleKind};
 use crate::{Error, Result};
 
 /// Which recurrent cell an agent's network has.
@@ -232,10 +232,7 @@ impl DecompositionSettings {
     }
 
     pub(super) fn loss(&self) -> Loss {
-        match self.loss {
-            LossKind::Huber => Loss::Huber { delta: self.huber_delta },
-            LossKind::Squared => Loss::Squared,
-        }
+        self.loss.loss(self.huber_delta)
     }
 
     pub(super) fn qmix(&self) -> QmixWidths {
@@ -258,10 +255,7 @@ impl DecompositionSettings {
             cell: kind.map(|kind| Cell { kind, width: self.cell_width }),
             encoder: self.hidden.clone(),
             head: self.head.clone(),
-            activation: match self.activation {
-                ActivationKind::Relu => Activation::Relu,
-                ActivationKind::Tanh => Activation::Tanh,
-            },
+            activation: self.activation.into(),
             layer_norm: self.layer_norm,
             ..AgentNetShape::linear(input, output)
         }
@@ -282,13 +276,9 @@ impl DecompositionSettings {
         }
     }
 
-    pub(super) fn learning_rate(&self, total_grad_steps: u64) -> Schedule {
-        let (from, to, over) = (self.learning_rate, self.learning_rate_min, total_grad_steps);
-        match self.learning_schedule {
-            ScheduleKind::Linear => Schedule::Linear { from, to, over },
-            ScheduleKind::Cosine => Schedule::Cosine { from, to, over },
-            _ => Schedule::Constant(from),
-        }
+    pub(super) fn learning_rate(&self, total_grad_steps: u64) -> Result<Schedule> {
+        let ends = (self.learning_rate, self.learning_rate_min);
+        self.learning_schedule.schedule(ends, total_grad_steps, None, &[])
     }
 
     pub(super) fn epsilon(&self, total_env_steps: u64) -> Schedule {

@@ -1,14 +1,14 @@
 //! Settings of the policy family: every key with its default and manual, what differs between its algorithms, the checks,
 //! and the objects that they describe.
 
-use coact_kernels::{Activation, Clip};
+use coact_kernels::Clip;
 use coact_nets::{AgentNetShape, Cell, CellKind, Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Rule;
 use crate::decomposition::CellSetting;
-use crate::value::{ActivationKind, ScheduleKind};
+use crate::settings::{ActivationKind, ScheduleKind};
 use crate::{Error, Result};
 
 /// What a centralized critic sees.
@@ -256,10 +256,7 @@ impl PolicySettings {
             },
             head: self.head.clone(),
             output,
-            activation: match self.activation {
-                ActivationKind::Relu => Activation::Relu,
-                ActivationKind::Tanh => Activation::Tanh,
-            },
+            activation: self.activation.into(),
             layer_norm: self.layer_norm,
         }
     }
@@ -273,24 +270,14 @@ impl PolicySettings {
             alpha: self.rmsprop_alpha,
             momentum: self.momentum,
             weight_decay: self.weight_decay,
-            clip: Clip {
-                value: None,
-                tensor_norm: None,
-                global_norm: self.gradient_clipping_global_norm,
-                eps: 1e-6,
-            },
+            clip: Clip { global_norm: self.gradient_clipping_global_norm, ..Clip::default() },
             ..OptimizerConfig::default()
         }
     }
 
     /// Learning rate over environment steps.
     pub(super) fn learning_rate(&self, total_env_steps: u64) -> Result<Schedule> {
-        let (from, to, over) = (self.learning_rate, self.learning_rate_min, total_env_steps);
-        Ok(match self.learning_schedule {
-            ScheduleKind::Constant | ScheduleKind::Exponential => Schedule::Constant(from),
-            ScheduleKind::Linear => Schedule::Linear { from, to, over },
-            ScheduleKind::Cosine => Schedule::Cosine { from, to, over },
-            ScheduleKind::Piecewise => Schedule::piecewise(self.learning_rate_points.clone())?,
-        })
+        let ends = (self.learning_rate, self.learning_rate_min);
+        self.learning_schedule.schedule(ends, total_env_steps, None, &self.learning_rate_points)
     }
 }

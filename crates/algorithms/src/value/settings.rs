@@ -6,27 +6,8 @@ use coact_nets::{Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
 use serde::{Deserialize, Serialize};
 
 use crate::noise::NoiseKind;
+pub use crate::settings::{ActivationKind, LossKind, ScheduleKind};
 use crate::{Error, Result};
-
-/// Which activation follows hidden layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActivationKind {
-    /// max(x, 0).
-    Relu,
-    /// Hyperbolic tangent.
-    Tanh,
-}
-
-/// Loss of the temporal-difference error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// Quadratic near zero, linear beyond `huber_delta`.
-    Huber,
-    /// td^2, as PyTorch's `mse_loss`.
-    Squared,
-}
 
 /// How training chooses actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,22 +17,6 @@ pub enum ExplorationKind {
     EpsilonGreedy,
     /// Legal actions with probability proportional to exp(Q / temperature).
     Boltzmann,
-}
-
-/// Shape of a schedule over training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleKind {
-    /// Always `learning_rate`.
-    Constant,
-    /// A straight line down to `learning_rate_min` at the end of the run.
-    Linear,
-    /// Half a cosine wave down to `learning_rate_min` at the end of the run.
-    Cosine,
-    /// `max(learning_rate_min, learning_rate * (1 - learning_rate_decay_eps)^t)`.
-    Exponential,
-    /// Straight lines through `learning_rate_points`.
-    Piecewise,
 }
 
 coact_core::settings! {
@@ -253,31 +218,17 @@ impl ValueSettings {
     }
 
     pub(super) fn learning_rate(&self, total_grad_steps: u64) -> Result<Schedule> {
-        let (from, to, over) = (self.learning_rate, self.learning_rate_min, total_grad_steps);
-        Ok(match self.learning_schedule {
-            ScheduleKind::Constant => Schedule::Constant(from),
-            ScheduleKind::Linear => Schedule::Linear { from, to, over },
-            ScheduleKind::Cosine => Schedule::Cosine { from, to, over },
-            ScheduleKind::Exponential => {
-                let rate = self.learning_rate_decay_eps.unwrap_or(0.0);
-                Schedule::Exponential { from, rate, floor: to }
-            }
-            ScheduleKind::Piecewise => Schedule::piecewise(self.learning_rate_points.clone())?,
-        })
+        let (points, decay) = (&self.learning_rate_points[..], self.learning_rate_decay_eps);
+        let ends = (self.learning_rate, self.learning_rate_min);
+        self.learning_schedule.schedule(ends, total_grad_steps, decay, points)
     }
 
     pub(super) fn loss(&self) -> Loss {
-        match self.loss {
-            LossKind::Huber => Loss::Huber { delta: self.huber_delta },
-            LossKind::Squared => Loss::Squared,
-        }
+        self.loss.loss(self.huber_delta)
     }
 
     pub(super) fn activation(&self) -> Activation {
-        match self.activation {
-            ActivationKind::Relu => Activation::Relu,
-            ActivationKind::Tanh => Activation::Tanh,
-        }
+        self.activation.into()
     }
 
     /// From the first to the last value over the time that exploration falls.

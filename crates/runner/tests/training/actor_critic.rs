@@ -1,12 +1,11 @@
 //! The actor-critic family on transitions: probes learned to their known values, continuous actions through environment,
 //! replay and evaluation, unequal groups, and options that change what is learned.
 
-use coact_kernels::CpuOptions;
-use coact_runner::{Policy, Training, evaluate, train};
+use coact_runner::{Policy, Training, evaluate};
 use serde_json::json;
 
-use crate::reproducible::{everything, run_until};
-use crate::support::{Diary, Setup, instruction_sets, values_at};
+use crate::reproducible::{expect_same_end_after_cuts, expect_same_hash, expect_same_hash_on_every_isa};
+use crate::support::{Setup, values_at};
 
 const GAMMA: f32 = 0.8;
 
@@ -184,35 +183,15 @@ fn busy(algorithm: &'static str) -> Setup {
 #[test]
 fn threads_and_instruction_sets_do_not_show() {
     for algorithm in ["matd3", "masac"] {
-        let setup = busy(algorithm);
-        let expected = setup.hash();
-        for threads in [2, 3] {
-            let cpu = CpuOptions { threads, isa: None };
-            assert_eq!(Setup { cpu, ..setup.clone() }.hash(), expected, "{algorithm}, {threads} threads");
-        }
-        for isa in instruction_sets() {
-            let cpu = CpuOptions { threads: 1, isa: Some(isa) };
-            assert_eq!(Setup { cpu, ..setup.clone() }.hash(), expected, "{algorithm}, {isa:?}");
-        }
+        expect_same_hash(&busy(algorithm), &[2, 3]);
+        expect_same_hash_on_every_isa(&busy(algorithm));
     }
 }
 
-/// Cut amid episodes, before and after learning began, and restored in fresh runs: the end is the same to the last bit.
 #[test]
 fn an_interrupted_run_ends_as_if_it_had_not_been() {
     for algorithm in ["maddpg", "matd3", "masac", "isac"] {
-        let setup = busy(algorithm);
-        let (whole, expected_diary, _) = setup.watch();
-        let (mut diary, mut loaded) = (Diary::default(), None);
-        for env_steps in [30, 102, 300, 537] {
-            loaded = Some(run_until(&setup, loaded, &mut diary, env_steps));
-        }
-        let mut run = setup.build();
-        run.restore(&loaded.unwrap()).unwrap();
-        train(&mut run, None, &mut diary).unwrap();
-        for ((name, found), (_, expected)) in everything(&run).iter().zip(&everything(&whole)) {
-            assert!(found == expected, "{algorithm}: {name} differs after interruptions");
-        }
-        assert_eq!(diary.timeless(), expected_diary.timeless(), "{algorithm}");
+        // Amid episodes, before and after learning began.
+        expect_same_end_after_cuts(&busy(algorithm), &[30, 102, 300, 537]);
     }
 }

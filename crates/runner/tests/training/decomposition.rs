@@ -2,12 +2,11 @@
 //! bits at any number of threads and after a resumption.
 
 use coact_envs::wrappers::CommonReward;
-use coact_kernels::CpuOptions;
-use coact_runner::{Evaluation, Policy, Training, evaluate, train};
+use coact_runner::{Evaluation, Policy, Training, evaluate};
 use serde_json::{Value, json};
 
-use crate::reproducible::{everything, run_until};
-use crate::support::{Diary, Setup, values_at};
+use crate::reproducible::{expect_same_end_after_cuts, expect_same_hash};
+use crate::support::{Setup, values_at};
 
 const GAMMA: f32 = 0.8;
 const TOLERANCE: f32 = 0.03;
@@ -259,27 +258,15 @@ fn threads_do_not_show() {
     for mut setup in of_every_kind() {
         setup.run.batch_size = 200;
         setup.n_envs = 12;
-        let cpu = CpuOptions { threads: 2, isa: None };
-        assert_eq!(Setup { cpu, ..setup.clone() }.hash(), setup.hash(), "{}", setup.algorithm);
+        expect_same_hash(&setup, &[2]);
     }
 }
 
-/// Cut amid episodes and rollouts, and restored in fresh runs: the end is the same to the last bit.
 #[test]
 fn an_interrupted_run_ends_as_if_it_had_not_been() {
     for setup in of_every_kind() {
-        let (whole, expected, _) = setup.watch();
-        let (mut diary, mut loaded) = (Diary::default(), None);
-        for env_steps in [102, 189] {
-            loaded = Some(run_until(&setup, loaded, &mut diary, env_steps));
-        }
-        let mut run = setup.build();
-        run.restore(&loaded.unwrap()).unwrap();
-        train(&mut run, None, &mut diary).unwrap();
-        for ((name, found), (_, expected)) in everything(&run).iter().zip(&everything(&whole)) {
-            assert!(found == expected, "{}: {name} differs after interruptions", setup.algorithm);
-        }
-        assert_eq!(diary.timeless(), expected.timeless(), "{}", setup.algorithm);
+        // Amid episodes and rollouts.
+        expect_same_end_after_cuts(&setup, &[102, 189]);
     }
 }
 

@@ -10,6 +10,7 @@ mod faulty_environments;
 mod feeds;
 mod loop_faults;
 mod matrix_games;
+mod policy;
 mod probes;
 mod reproducible;
 mod settings;

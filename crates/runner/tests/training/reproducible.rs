@@ -2,7 +2,7 @@
 //! interrupted.
 
 use coact_core::codec::Writer;
-use coact_kernels::CpuOptions;
+use coact_kernels::{CpuOptions, Isa};
 use coact_runner::checkpoint::{CheckpointStore, Loaded};
 use coact_runner::metrics::Record;
 use coact_runner::observer::Observer;
@@ -10,7 +10,7 @@ use coact_runner::policy::params_hash;
 use coact_runner::{Training, train};
 use serde_json::json;
 
-use crate::support::{Diary, Setup, instruction_sets};
+use crate::support::{Diary, Setup};
 
 /// Everything that has state: groups, wrappers, priorities, windows, noise, several copies, episodes that end.
 fn busy(algorithm: &'static str) -> Setup {
@@ -39,7 +39,7 @@ fn busy(algorithm: &'static str) -> Setup {
 }
 
 /// Every part of a checkpoint, without the clock on the wall.
-pub fn everything(run: &Training) -> Vec<(&'static str, Vec<u8>)> {
+fn everything(run: &Training) -> Vec<(&'static str, Vec<u8>)> {
     run.parts().unwrap().into_iter().map(|(name, bytes)| (name, without_wall_clock(name, bytes))).collect()
 }
 
@@ -54,19 +54,30 @@ fn without_wall_clock(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Trains with `threads` threads each; all end with the hash of the setup's own.
+pub fn expect_same_hash(setup: &Setup, threads: &[usize]) {
+    let expected = setup.hash();
+    for &threads in threads {
+        let cpu = CpuOptions { threads, isa: None };
+        let found = Setup { cpu, ..setup.clone() }.hash();
+        assert_eq!(found, expected, "{}, {threads} threads", setup.algorithm);
+    }
+}
+
+/// Trains on every instruction set of this machine; all end with the hash of the setup's own.
+pub fn expect_same_hash_on_every_isa(setup: &Setup) {
+    let expected = setup.hash();
+    for isa in Isa::available() {
+        let cpu = CpuOptions { threads: 1, isa: Some(isa) };
+        assert_eq!(Setup { cpu, ..setup.clone() }.hash(), expected, "{}, {isa:?}", setup.algorithm);
+    }
+}
+
 #[test]
 fn threads_and_instruction_sets_do_not_show() {
     for algorithm in ["iql", "vdn"] {
-        let setup = busy(algorithm);
-        let expected = setup.hash();
-        for threads in [2, 7] {
-            let cpu = CpuOptions { threads, isa: None };
-            assert_eq!(Setup { cpu, ..setup.clone() }.hash(), expected, "{algorithm}, {threads} threads");
-        }
-        for isa in instruction_sets() {
-            let cpu = CpuOptions { threads: 1, isa: Some(isa) };
-            assert_eq!(Setup { cpu, ..setup.clone() }.hash(), expected, "{algorithm}, {isa:?}");
-        }
+        expect_same_hash(&busy(algorithm), &[2, 7]);
+        expect_same_hash_on_every_isa(&busy(algorithm));
     }
 }
 
@@ -86,7 +97,7 @@ fn large_batches_do_not_show_threads_either() {
     let expected = hash(1, None);
     assert_eq!(hash(2, None), expected);
     assert_eq!(hash(7, None), expected);
-    for isa in instruction_sets() {
+    for isa in Isa::available() {
         assert_eq!(hash(2, Some(isa)), expected, "{isa:?}");
     }
 }
@@ -125,7 +136,7 @@ impl Observer for CutAfter<'_> {
 }
 
 /// Goes on from `from`, is cut some time after `env_steps`, and returns the checkpoint of that step.
-pub fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_steps: u64) -> Loaded {
+fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_steps: u64) -> Loaded {
     let mut setup = setup.clone();
     setup.run.checkpoint_every = Some(env_steps);
     let mut run = setup.build();
@@ -140,26 +151,29 @@ pub fn run_until(setup: &Setup, from: Option<Loaded>, diary: &mut Diary, env_ste
 }
 
 /// Parts written at several moments, put into fresh runs that go on: the end is the same to the last bit, replay,
-/// optimizer, normalizers, noise and metrics included.
+/// optimizer, normalizers, noise and metrics included. What an uninterrupted run tells.
+pub fn expect_same_end_after_cuts(setup: &Setup, cuts: &[u64]) -> Diary {
+    let (whole, expected_diary, _) = setup.watch();
+    let (mut diary, mut loaded) = (Diary::default(), None);
+    for &env_steps in cuts {
+        loaded = Some(run_until(setup, loaded, &mut diary, env_steps));
+    }
+    let mut run = setup.build();
+    run.restore(&loaded.unwrap()).unwrap();
+    train(&mut run, None, &mut diary).unwrap();
+    for ((name, found), (_, expected)) in everything(&run).iter().zip(&everything(&whole)) {
+        assert!(found == expected, "{}: {name} differs after interruptions", setup.algorithm);
+    }
+    assert_eq!(diary.timeless(), expected_diary.timeless(), "{}", setup.algorithm);
+    expected_diary
+}
+
 #[test]
 fn an_interrupted_run_ends_as_if_it_had_not_been() {
     for algorithm in ["iql", "vdn"] {
-        let setup = busy(algorithm);
-        let (whole, expected_diary, _) = setup.watch();
-        let expected = everything(&whole);
-        let (mut diary, mut loaded) = (Diary::default(), None);
         // Before the first gradient step, amid episodes, on an end of episodes, on an evaluation and a record, late.
-        for env_steps in [30, 102, 126, 300, 537] {
-            loaded = Some(run_until(&setup, loaded, &mut diary, env_steps));
-        }
-        let mut run = setup.build();
-        run.restore(&loaded.unwrap()).unwrap();
-        train(&mut run, None, &mut diary).unwrap();
-        for ((name, found), (_, expected)) in everything(&run).iter().zip(&expected) {
-            assert!(found == expected, "{algorithm}: {name} differs after interruptions");
-        }
-        assert_eq!(diary.timeless(), expected_diary.timeless(), "{algorithm}");
-        assert_eq!(expected_diary.steps_of("eval/return"), [150, 300, 450, 600]);
+        let diary = expect_same_end_after_cuts(&busy(algorithm), &[30, 102, 126, 300, 537]);
+        assert_eq!(diary.steps_of("eval/return"), [150, 300, 450, 600]);
     }
 }
 

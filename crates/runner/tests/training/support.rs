@@ -3,7 +3,7 @@
 use coact_algorithms::{AnyLearner, BuildContext};
 use coact_core::{BatchEnv, EnvSpec, StepBatch};
 use coact_envs::wrappers::{CommonReward, WrapperConfig, wrap};
-use coact_kernels::{Backend, CpuOptions, Isa};
+use coact_kernels::{Backend, CpuOptions};
 use coact_runner::metrics::Record;
 use coact_runner::observer::{Observer, Silent};
 use coact_runner::policy::params_hash;
@@ -157,9 +157,4 @@ pub fn values_at(run: &mut Training, obs: &[f32]) -> Vec<Vec<f32>> {
     step.groups[0].obs.chunks_exact_mut(obs.len()).for_each(|row| row.copy_from_slice(obs));
     let values = learner.action_values(&step, 0).unwrap();
     values.chunks_exact(spec.groups[0].action.n_discrete()).map(<[f32]>::to_vec).collect()
-}
-
-/// Instruction sets of this machine.
-pub fn instruction_sets() -> Vec<Isa> {
-    Isa::available()
 }
