@@ -402,3 +402,49 @@ fn matrix_games_end_where_policy_gradients_end() {
         assert!([5.0, 6.0, 7.0].contains(&climbed), "{rule:?}: {climbed}");
     }
 }
+
+/// Convolutions of actors and critics learn, at any number of threads alike, and a grid that is not there is named.
+#[test]
+fn observations_that_are_grids_are_convolved() {
+    let grid = json!({"channels": 4, "height": 3, "width": 3, "layers": [{"filters": 5, "kernel": 2}]});
+    for rule in [Rule::Ippo, Rule::Mappo] {
+        for recurrent in ["none", "gru"] {
+            let more = json!({"grid": grid, "recurrent": recurrent, "minibatches": 2});
+            let weights = |threads: usize, rollouts: usize| {
+                let size = Size { threads, ..SMALL };
+                let mut run = Loop::named("coin_game", rule, size, more.clone());
+                (0..rollouts).for_each(|_| drop(run.rollout()));
+                let policy = run.learner.policies().remove(0);
+                assert_eq!(
+                    (policy.tensors[0].name.as_str(), &policy.tensors[0].shape[..]),
+                    ("grid.0.weight", &[5, 4, 2, 2][..])
+                );
+                assert!(
+                    policy
+                        .architecture
+                        .iter()
+                        .any(|(name, value)| *name == "grid" && value.contains("filters"))
+                );
+                policy.tensors[0].values.clone()
+            };
+            let learned = weights(1, 2);
+            assert_ne!(learned, weights(1, 0), "{rule:?} {recurrent}");
+            assert_eq!(learned, weights(2, 2), "{rule:?} {recurrent}");
+        }
+    }
+    let env = coact_envs::find("probe_one_value").unwrap().build(&Value::Null, 1).unwrap();
+    let settings = json!({"grid": grid, "minibatches": 1});
+    let context = BuildContext {
+        spec: env.spec(),
+        n_envs: 1,
+        seed: 0,
+        total_env_steps: 1,
+        total_grad_steps: 1,
+        rollout_steps: 1,
+        gamma: GAMMA,
+        backend: Backend::cpu(CpuOptions::default()).unwrap(),
+        settings: &settings,
+    };
+    let error = PolicyLearner::new(Rule::Ippo, context).err().unwrap().to_string();
+    assert!(error.contains("grid is [4, 3, 3] in observations of 1;"), "{error}");
+}

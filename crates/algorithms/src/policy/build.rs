@@ -156,14 +156,14 @@ fn groups(rule: Rule, spec: &EnvSpec, settings: &PolicySettings, central: &Centr
             return Err(Error::Unsupported { algorithm: rule.name(), env: spec.name.clone(), reason });
         }
         let (n_agents, d) = (group.n_agents, group.obs_width());
-        let actor = SetNetwork::new(settings.network(d, head.outputs()), n_agents)?;
+        let actor = SetNetwork::new(settings.observer(d, head.outputs()), n_agents)?;
         let mut built = Group::new(group, head, actor);
         (built.first_agent, built.memory_offset) = (first_agent, memory_offset);
         first_agent += n_agents;
         memory_offset += n_agents * built.actor.memory_width();
         let network = match rule {
             Rule::Reinforce => None,
-            Rule::Ia2c | Rule::Ippo => Some(SetNetwork::new(settings.network(d, 1), n_agents)?),
+            Rule::Ia2c | Rule::Ippo => Some(SetNetwork::new(settings.observer(d, 1), n_agents)?),
             Rule::Maa2c | Rule::Mappo | Rule::Happo => {
                 Some(SetNetwork::new(settings.network(central.width(), n_agents), 1)?)
             }
@@ -293,6 +293,9 @@ impl Group {
             ("activation", format!("{:?}", shape.activation).to_lowercase()),
             ("layer_norm", shape.layer_norm.to_string()),
         ];
+        if let Some(grid) = &shape.grid {
+            pairs.push(("grid", serde_json::json!(grid).to_string()));
+        }
         if let Some(cell) = shape.cell {
             pairs.push(("cell", format!("{:?}", cell.kind).to_lowercase()));
             pairs.push(("cell_width", cell.width.to_string()));

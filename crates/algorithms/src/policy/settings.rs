@@ -2,7 +2,9 @@
 //! and the objects that they describe.
 
 use coact_kernels::Clip;
-use coact_nets::{AgentNetShape, Cell, CellKind, Init, OptimizerConfig, OptimizerKind, Schedule, Sharing};
+use coact_nets::{
+    AgentNetShape, Cell, CellKind, GridShape, Init, OptimizerConfig, OptimizerKind, Schedule, Sharing,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +40,11 @@ coact_core::settings! {
     pub struct PolicySettings {
         /// Whether agents of a group share networks ("shared") or each has its own ("separate"; the only way of happo).
         sharing: Sharing = Sharing::Shared,
+        /// Convolutions over the grid that observations begin with, before `hidden`, for actors and for critics
+        /// that see one observation; none if absent. For example
+        /// `{ channels = 4, height = 3, width = 3, layers = [{ filters = 16, kernel = 2 }] }`, with `stride` (1) and
+        /// `padding` (0) of each layer as wanted.
+        grid: Option<GridShape> = None,
         /// Widths of the hidden layers, at most 512 each; before the recurrent cell if there is one.
         hidden: Vec<usize> = vec![64, 64],
         /// Recurrent cell of actors and critics (not of coma's critic): "none", "gru" or "lstm".
@@ -259,6 +266,11 @@ impl PolicySettings {
             activation: self.activation.into(),
             layer_norm: self.layer_norm,
         }
+    }
+
+    /// Shape of a network from one observation to `output`.
+    pub(super) fn observer(&self, input: usize, output: usize) -> AgentNetShape {
+        AgentNetShape { grid: self.grid.clone(), ..self.network(input, output) }
     }
 
     pub(super) fn optimizer(&self) -> OptimizerConfig {
