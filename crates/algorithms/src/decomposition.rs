@@ -400,6 +400,7 @@ impl Learner for DecompositionLearner {
                 tensors: group.net().to_torch(&self.params[group.set_of(a)]),
                 architecture: vec![
                     ("input", shape.input.to_string()),
+                    ("grid", shape.grid.as_ref().map_or("none".into(), |g| serde_json::json!(g).to_string())),
                     ("hidden", format!("{:?}", shape.encoder)),
                     ("cell", cell.to_lowercase()),
                     ("head", format!("{:?}", shape.head)),

@@ -75,7 +75,7 @@ impl Agents {
             let net = || AgentNet::new(shape.clone());
             let other = net()?;
             let (param_count, memory_width) = (other.param_count(), other.memory_width());
-            let q_shape = shape.cell.is_none().then(|| {
+            let q_shape = (shape.cell.is_none() && shape.grid.is_none()).then(|| {
                 let hidden = [&shape.encoder[..], &shape.head].concat();
                 QShape::new(width, hidden, n_actions, shape.activation, shape.layer_norm, false)
             });

@@ -3,8 +3,8 @@
 
 use coact_kernels::{Clip, Loss};
 use coact_nets::{
-    AgentNetShape, Cell, CellKind, Init, OptimizerConfig, OptimizerKind, QmixWidths, QplexWidths, Schedule,
-    Sharing,
+    AgentNetShape, Cell, CellKind, GridShape, Init, OptimizerConfig, OptimizerKind, QmixWidths, QplexWidths,
+    Schedule, Sharing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,10 @@ coact_core::settings! {
     pub struct DecompositionSettings {
         /// Whether agents of a group share one network ("shared") or each has its own ("separate").
         sharing: Sharing = Sharing::Shared,
+        /// Convolutions over the grid that observations begin with, before `hidden`; none if absent. For example
+        /// `{ channels = 4, height = 3, width = 3, layers = [{ filters = 16, kernel = 2 }] }`, with `stride` (1) and
+        /// `padding` (0) of each layer as wanted.
+        grid: Option<GridShape> = None,
         /// Widths of the hidden layers (before the cell, if there is one), at most 1024 each.
         hidden: Vec<usize> = vec![64],
         /// Recurrent cell: "none", "gru" or "lstm". Algorithms whose name ends in -rnn take "gru" by default.
@@ -252,6 +256,7 @@ impl DecompositionSettings {
             CellSetting::Lstm => Some(CellKind::Lstm),
         };
         AgentNetShape {
+            grid: self.grid.clone(),
             cell: kind.map(|kind| Cell { kind, width: self.cell_width }),
             encoder: self.hidden.clone(),
             head: self.head.clone(),

@@ -291,3 +291,23 @@ fn what_cannot_be_learned_is_refused_in_one_line() {
     let error = own_rewards.try_build().err().unwrap().to_string();
     assert!(error.contains("common_reward"), "{error}");
 }
+
+/// Convolutions before layers and cells learn, at any number of threads alike.
+#[test]
+fn observations_that_are_grids_are_convolved() {
+    let grid = json!({"channels": 4, "height": 3, "width": 3, "layers": [{"filters": 5, "kernel": 2}]});
+    for algorithm in ["vdn-rnn", "pqn-vdn"] {
+        let weights = |threads: usize, env_steps: u64| {
+            let settings = json!({"grid": grid, "exploration_final_eps": 0.5});
+            let mut setup = setup("coin_game", algorithm, settings);
+            (setup.run.env_steps, setup.cpu) = (env_steps, CpuOptions { threads, isa: None });
+            let mut run = setup.train();
+            let tensor = run.hand_over().unwrap().0.policies().remove(0).tensors.remove(0);
+            assert_eq!((tensor.name.as_str(), &tensor.shape[..]), ("grid.0.weight", &[5, 4, 2, 2][..]));
+            tensor.values
+        };
+        let learned = weights(1, 600);
+        assert_ne!(learned, weights(1, 40), "{algorithm}");
+        assert_eq!(learned, weights(2, 600), "{algorithm}");
+    }
+}
