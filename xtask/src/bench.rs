@@ -10,6 +10,7 @@ use crate::{Failure, Result, peers, process};
 /// Help text.
 pub const HELP: &str = "\
 Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N] [--device D]
+                         [--profile NAME]
 
 Measures and prints a table. SUITE is one or more of these, all if none is named:
   act       observations to actions, 96 to 3,072 rows
@@ -31,6 +32,8 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
   --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies
                   there and back; without a GPU this is an error
+  --profile NAME  cargo's profile to build in (release); with dev, what the tests have built is used again, and the
+                  figures only show that everything measured runs
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
@@ -39,19 +42,20 @@ const SUITES: &[&str] =
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {
-    let args = Args::parse(args, &["--quick"], &["--json", "--peers", "--threads", "--device"])?;
+    let args = Args::parse(args, &["--quick"], &["--json", "--peers", "--threads", "--device", "--profile"])?;
     if let Some(word) = args.words.iter().find(|w| !SUITES.contains(&w.as_str())) {
         return Err(Failure::Usage(format!("unknown suite `{word}`; one of: {}", SUITES.join(", "))));
     }
     let threads = args.count("--threads")?;
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
+    let profile = args.option("--profile").unwrap_or("release");
     let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
-    let coact = if trains { Some(process::binary(root, "release", "coact", &[])?) } else { None };
+    let coact = if trains { Some(process::binary(root, profile, "coact", &[])?) } else { None };
 
     let device = args.option("--device");
     let features: &[&str] =
         if device.is_some_and(|d| d != "cpu") { &["--features", "coact-benches/cuda"] } else { &[] };
-    let mut command = Command::new(process::binary(root, "release", "measure", features)?);
+    let mut command = Command::new(process::binary(root, profile, "measure", features)?);
     command.current_dir(root).args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");

@@ -12,8 +12,8 @@ pub const HELP: &str = "\
 Usage: cargo xtask ci [--keep-going] [STEP]...
 
 Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, vectors, golden,
-examples, bench (quick), fuzz (5 s a target) and deny. The last two are skipped, and say so, where their tools are
-not installed. Stops at the first failure unless --keep-going is given. Named steps run alone.
+examples, bench (quick, built as the tests are), fuzz (5 s a target) and deny. The last two are skipped, and say so,
+where their tools are not installed. Stops at the first failure unless --keep-going is given. Named steps run alone.
 
 Example: cargo xtask ci fmt tidy clippy";
 
@@ -34,7 +34,7 @@ const STEPS: &[Step] = &[
     ("vectors", |root| passed(vectors::run(root, &[]))),
     ("golden", |root| passed(golden::run(root, &[]))),
     ("examples", examples),
-    ("bench", |root| passed(bench::run(root, &["--quick".to_owned()]))),
+    ("bench", |root| passed(bench::run(root, &["--quick", "--profile", "dev"].map(str::to_owned)))),
     ("fuzz", short_fuzz),
     ("deny", deny),
 ];

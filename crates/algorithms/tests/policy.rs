@@ -408,12 +408,14 @@ fn matrix_games_end_where_policy_gradients_end() {
 fn observations_that_are_grids_are_convolved() {
     let grid = json!({"channels": 4, "height": 3, "width": 3, "layers": [{"filters": 5, "kernel": 2}]});
     for rule in [Rule::Ippo, Rule::Mappo] {
-        for recurrent in ["none", "gru"] {
-            let more = json!({"grid": grid, "recurrent": recurrent, "minibatches": 2});
+        for cell in ["none", "gru"] {
+            let more = json!({"grid": grid, "cell": cell, "minibatches": 2});
             let weights = |threads: usize, rollouts: usize| {
                 let size = Size { threads, ..SMALL };
                 let mut run = Loop::named("coin_game", rule, size, more.clone());
-                (0..rollouts).for_each(|_| drop(run.rollout()));
+                for _ in 0..rollouts {
+                    run.rollout();
+                }
                 let policy = run.learner.policies().remove(0);
                 assert_eq!(
                     (policy.tensors[0].name.as_str(), &policy.tensors[0].shape[..]),
@@ -428,8 +430,8 @@ fn observations_that_are_grids_are_convolved() {
                 policy.tensors[0].values.clone()
             };
             let learned = weights(1, 2);
-            assert_ne!(learned, weights(1, 0), "{rule:?} {recurrent}");
-            assert_eq!(learned, weights(2, 2), "{rule:?} {recurrent}");
+            assert_ne!(learned, weights(1, 0), "{rule:?} {cell}");
+            assert_eq!(learned, weights(2, 2), "{rule:?} {cell}");
         }
     }
     let env = coact_envs::find("probe_one_value").unwrap().build(&Value::Null, 1).unwrap();

@@ -2,6 +2,7 @@
 //! bits at any number of threads and after a resumption.
 
 use coact_envs::wrappers::CommonReward;
+use coact_kernels::CpuOptions;
 use coact_runner::{Evaluation, Policy, Training, evaluate};
 use serde_json::{Value, json};
 
