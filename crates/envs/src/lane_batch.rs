@@ -176,7 +176,8 @@ impl<T: Rules> LaneBatch<T> {
 fn run_parts<T: Rules>(call: Call<'_, T>, parts: &mut [Part], columns: Columns<'_>) {
     match parts {
         [] => {}
-        [part] => Arch::new().dispatch(Job { call, part, columns }),
+        [part] if T::AVX512 => Arch::new().dispatch(Job { call, part, columns }),
+        [part] => up_to_avx2(Job { call, part, columns }),
         _ => {
             let (left, right) = parts.split_at_mut(parts.len() / 2);
             let n_left = right[0].first_env - left[0].first_env;
@@ -184,6 +185,17 @@ fn run_parts<T: Rules>(call: Call<'_, T>, parts: &mut [Part], columns: Columns<'
             rayon::join(|| run_parts(call, left, left_columns), || run_parts(call, right, right_columns));
         }
     }
+}
+
+/// Runs `job` compiled for this machine, with vectors of at most 256 bits (see [`Rules::AVX512`]).
+pub(crate) fn up_to_avx2<J: WithSimd>(job: J) -> J::Output {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::x86::V3::try_new() {
+        Some(v3) => Simd::vectorize(v3, job),
+        None => Simd::vectorize(pulp::Scalar::new(), job),
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Arch::new().dispatch(job)
 }
 
 /// One part of a step, to be compiled for each instruction set.

@@ -39,6 +39,10 @@ pub trait Rules: Clone + Send + Sync + 'static {
     /// instead of writing them twice.
     const OBSERVES_VARS: bool = false;
 
+    /// Whether batches are compiled for AVX-512 too. It pays where many lanes are selected by masks (foraging: half as
+    /// fast again); elsewhere it is about as fast as AVX2 and takes long to compile.
+    const AVX512: bool = false;
+
     /// What the environment promises; `state_width` equals [`Rules::n_vars`].
     fn spec(&self) -> &EnvSpec;
 

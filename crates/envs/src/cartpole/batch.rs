@@ -10,10 +10,11 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{counter_of, key_of, philox4x32, unit_f32};
 use coact_core::scene::Scene;
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Error, Purpose, Result, StepBatch};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::physics::CartPolePhysics;
 use super::{CartPole, Coupling};
+use crate::lane_batch::up_to_avx2;
 use crate::real::Formula;
 use crate::rules::Rules;
 use crate::vectorized::{check_copies, check_limit};
@@ -427,7 +428,7 @@ impl BatchEnv for CartPoleBatch {
             let (env, agent, action) = (row / n, row % n, actions[row]);
             return Err(Error::BadAction { env, agent, action, n_actions: 2 });
         }
-        let finite = Arch::new().dispatch(Job { batch: self, actions, out });
+        let finite = up_to_avx2(Job { batch: self, actions, out });
         if finite { Ok(()) } else { Err(self.fault()) }
     }
 

@@ -334,6 +334,8 @@ fn push_front<R: Real>(list: &mut [R], entry: &[R], n: usize, seen: R::Mask) {
 }
 
 impl Rules for Foraging {
+    const AVX512: bool = true;
+
     fn spec(&self) -> &EnvSpec {
         &self.spec
     }
@@ -402,6 +404,8 @@ impl Rules for Foraging {
 pub struct GridForaging(pub Foraging);
 
 impl Rules for GridForaging {
+    const AVX512: bool = true;
+
     fn spec(&self) -> &EnvSpec {
         self.0.spec()
     }
