@@ -45,7 +45,7 @@
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, derive_seed};
 use coact_core::{ActionBatch, EnvSpec, StepBatch, Stream};
-use coact_kernels::Backend;
+use coact_kernels::{Backend, NO_ACTION};
 use coact_nets::{NamedTensor, Optimizer, Schedule};
 use coact_replay::Rollout;
 use serde_json::Value;
@@ -58,6 +58,7 @@ use crate::learner::{
 use crate::{Error, Result};
 
 mod build;
+mod categorical;
 mod coma;
 mod group;
 mod head;
@@ -301,30 +302,37 @@ impl PolicyLearner {
                     memory[at..at + m].copy_from_slice(from);
                 }
             }
-            let log_std = group.log_std(params, set);
-            for (i, out) in group.actor.out.chunks_exact(n).enumerate() {
-                let (env, agent) = (i / k, agents.start + i % k);
-                let row = env * n_agents + agent;
-                let index = (g as u32) << 24 | row as u32;
-                let mut rng =
-                    clock.map(|c| Stream::new(*explore_seed, Purpose::Explore, index, c.vector_steps));
-                match head {
-                    Head::Categorical { .. } => {
-                        let words = group.mask_words;
-                        let mask = &seen.mask[row * words..(row + 1) * words];
-                        let action = Head::choose_discrete(out, mask, rng.as_mut());
-                        let agent = group.first_agent + agent;
-                        actions.discrete[g][row] = match action {
-                            Some(action) => action,
-                            None if !seen.alive[row] => 0,
-                            None => return Err(coact_core::Error::NoLegalAction { env, agent }.into()),
-                        };
-                    }
-                    Head::Gaussian { .. } | Head::Squashed { .. } => {
-                        let into = &mut actions.continuous[g][row * n..(row + 1) * n];
-                        head.choose_continuous(out, log_std, rng.as_mut(), into);
-                    }
+            let row_of = |i: usize| i / k * n_agents + agents.start + i % k;
+            let stream = |row: usize, clock: Clock| {
+                Stream::new(
+                    *explore_seed,
+                    Purpose::Explore,
+                    (g as u32) << 24 | row as u32,
+                    clock.vector_steps,
+                )
+            };
+            let rows = (0..step.n_envs * k).map(row_of);
+            if let Head::Categorical { .. } = head {
+                let masks = (&seen.mask[..], group.mask_words);
+                let uniform = clock.map(|clock| move |row| stream(row, clock).uniform());
+                let chosen = group.rows.draw(backend, &group.actor.out, masks, rows.clone(), uniform);
+                for (row, &action) in rows.zip(chosen) {
+                    actions.discrete[g][row] = match action {
+                        NO_ACTION if seen.alive[row] => {
+                            let (env, agent) = (row / n_agents, group.first_agent + row % n_agents);
+                            return Err(coact_core::Error::NoLegalAction { env, agent }.into());
+                        }
+                        NO_ACTION => 0,
+                        action => action,
+                    };
                 }
+                continue;
+            }
+            let log_std = group.log_std(params, set);
+            for (row, mean) in rows.zip(group.actor.out.chunks_exact(n)) {
+                let mut rng = clock.map(|clock| stream(row, clock));
+                let into = &mut actions.continuous[g][row * n..(row + 1) * n];
+                head.choose_continuous(mean, log_std, rng.as_mut(), into);
             }
         }
         Ok(())

@@ -176,7 +176,7 @@ impl<T: Rules> LaneBatch<T> {
 fn run_parts<T: Rules>(call: Call<'_, T>, parts: &mut [Part], columns: Columns<'_>) {
     match parts {
         [] => {}
-        [part] if T::AVX512 => Arch::new().dispatch(Job { call, part, columns }),
+        [part] if T::AVX512 && !cfg!(test) => Arch::new().dispatch(Job { call, part, columns }),
         [part] => up_to_avx2(Job { call, part, columns }),
         _ => {
             let (left, right) = parts.split_at_mut(parts.len() / 2);
@@ -187,8 +187,12 @@ fn run_parts<T: Rules>(call: Call<'_, T>, parts: &mut [Part], columns: Columns<'
     }
 }
 
-/// Runs `job` compiled for this machine, with vectors of at most 256 bits (see [`Rules::AVX512`]).
+/// Runs `job` compiled for this machine, with vectors of at most 256 bits (see [`Rules::AVX512`]). Unit tests do with portable
+/// code, so that the rest is compiled once; integration tests see all of it.
 pub(crate) fn up_to_avx2<J: WithSimd>(job: J) -> J::Output {
+    if cfg!(test) {
+        return Simd::vectorize(pulp::Scalar::new(), job);
+    }
     #[cfg(target_arch = "x86_64")]
     match pulp::x86::V3::try_new() {
         Some(v3) => Simd::vectorize(v3, job),

@@ -18,15 +18,22 @@ use coact_envs::rware::{
     Observation, RewardScheme, Warehouse, WarehouseBatch, WarehouseEnv, WarehouseOptions,
 };
 use coact_envs::{LaneBatch, Vectorized};
+use serde::Serialize;
 
-/// Steps lanes and copies and compares everything that they write. Returns how many episodes ended.
-fn compare<T: Rules>(rules: T, n_envs: usize, n_steps: u64) -> usize {
-    let lanes = LaneBatch::new(rules.clone(), n_envs).unwrap();
-    compare_with(lanes, rules, n_envs, n_steps)
+/// The batched form of a listed environment beside copies of `rules`, which `options` must describe.
+fn compare<T: Rules>(rules: T, options: &impl Serialize, n_envs: usize, n_steps: u64) -> usize {
+    let options = serde_json::to_value(options).unwrap();
+    let mut lanes = coact_envs::find(&rules.spec().name).unwrap().build(&options, n_envs).unwrap();
+    compare_with(&mut *lanes, rules, n_envs, n_steps)
 }
 
-/// The same for any batched form.
-fn compare_with<T: Rules>(mut lanes: impl BatchEnv, rules: T, n_envs: usize, n_steps: u64) -> usize {
+/// Carts in lanes, which are listed with springs only.
+fn compare_carts(rules: CartPole, n_envs: usize, n_steps: u64) -> usize {
+    compare_with(&mut LaneBatch::new(rules.clone(), n_envs).unwrap(), rules, n_envs, n_steps)
+}
+
+/// Steps a batched form and copies and compares everything that they write. Returns how many episodes ended.
+fn compare_with<T: Rules>(lanes: &mut dyn BatchEnv, rules: T, n_envs: usize, n_steps: u64) -> usize {
     let mut copies = Vectorized::new(n_envs, || Ok(OneCopy::new(rules.clone()))).unwrap();
     let mut of_lanes = StepBatch::new(lanes.spec(), n_envs);
     let mut of_copies = of_lanes.clone();
@@ -37,7 +44,7 @@ fn compare_with<T: Rules>(mut lanes: impl BatchEnv, rules: T, n_envs: usize, n_s
     assert!(of_lanes == of_copies, "{name}, {n_envs} copies: reset");
     let mut ended = 0;
     for t in 0..n_steps {
-        random_actions(&lanes, &of_lanes, 5, t, &mut actions);
+        random_actions(lanes, &of_lanes, 5, t, &mut actions);
         lanes.step(&actions, &mut of_lanes).unwrap();
         copies.step(&actions, &mut of_copies).unwrap();
         assert!(of_lanes == of_copies, "{name}, {n_envs} copies: step {t}");
@@ -52,11 +59,11 @@ fn cart(n_agents: usize, coupling: Coupling, max_steps: u32) -> CartPole {
 
 #[test]
 fn carts_are_equal() {
-    assert!(compare(cart(1, Coupling::None, 500), 16, 3000) > 1000);
-    assert!(compare(cart(2, Coupling::None, 500), 37, 1000) > 500);
+    assert!(compare_carts(cart(1, Coupling::None, 500), 16, 3000) > 1000);
+    assert!(compare_carts(cart(2, Coupling::None, 500), 37, 1000) > 500);
     // A limit that some poles outlive and others do not.
-    assert!(compare(cart(3, Coupling::None, 20), 5, 1000) > 200);
-    assert!(compare(cart(4, Coupling::Spring, 500), 19, 1000) > 500);
+    assert!(compare_carts(cart(3, Coupling::None, 20), 5, 1000) > 200);
+    assert!(compare_carts(cart(4, Coupling::Spring, 500), 19, 1000) > 500);
 }
 
 #[test]
@@ -65,8 +72,8 @@ fn rows_of_carts_are_equal() {
         [(1, 300, 500, 1000), (1, 16, 30, 1000), (2, 37, 500, 1000), (3, 5, 20, 1000)]
     {
         let rules = cart(n_agents, Coupling::None, limit);
-        let rows = CartPoleBatch::new(rules.clone(), n_envs).unwrap();
-        assert!(compare_with(rows, rules, n_envs, n_steps) > 200);
+        let mut rows = CartPoleBatch::new(rules.clone(), n_envs).unwrap();
+        assert!(compare_with(&mut rows, rules, n_envs, n_steps) > 200);
     }
     assert!(CartPoleBatch::new(cart(2, Coupling::Spring, 500), 4).is_err());
 }
@@ -75,17 +82,20 @@ fn rows_of_carts_are_equal() {
 fn particles_are_equal() {
     for n_agents in [1, 3, 5] {
         let options = SpreadOptions { n_agents, ..Default::default() };
-        assert!(compare(Spread::new(&options).unwrap(), 21, 1000) == 21 * 40);
+        assert!(compare(Spread::new(&options).unwrap(), &options, 21, 1000) == 21 * 40);
     }
     // Long episodes in a crowd: many contacts.
     let crowd = SpreadOptions { n_agents: 6, max_cycles: 400, ..Default::default() };
-    compare(Spread::new(&crowd).unwrap(), 3, 1200);
-    compare(Tag::new(&TagOptions { n_agents: 2, max_cycles: 60, ..Default::default() }).unwrap(), 18, 600);
-    compare(Adversary::new(&AdversaryOptions::default()).unwrap(), 17, 200);
+    compare(Spread::new(&crowd).unwrap(), &crowd, 3, 1200);
+    let hunt = TagOptions { n_agents: 2, max_cycles: 60, ..Default::default() };
+    compare(Tag::new(&hunt).unwrap(), &hunt, 18, 600);
+    let adversary = AdversaryOptions::default();
+    compare(Adversary::new(&adversary).unwrap(), &adversary, 17, 200);
     for continuous in [false, true] {
-        compare(Simple::new(&SimpleOptions { continuous, ..Default::default() }).unwrap(), 2, 200);
+        let options = SimpleOptions { continuous, ..Default::default() };
+        compare(Simple::new(&options).unwrap(), &options, 2, 200);
         let options = SpeakerListenerOptions { continuous, ..Default::default() };
-        compare(SpeakerListener::new(&options).unwrap(), 33, 200);
+        compare(SpeakerListener::new(&options).unwrap(), &options, 33, 200);
     }
 }
 
@@ -98,7 +108,10 @@ fn foraging_is_equal() {
         ("lbf/Foraging-10x10-6p-4f-v3", 3),
     ] {
         let config = Task::parse(name).unwrap().configure(&ForagingOptions::default()).unwrap();
-        assert!(compare(Foraging::new(config).unwrap(), n_envs, 1500) >= 30 * n_envs, "{name}");
+        assert!(
+            compare(Foraging::new(config).unwrap(), &ForagingOptions::default(), n_envs, 1500) >= 30 * n_envs,
+            "{name}"
+        );
     }
 }
 

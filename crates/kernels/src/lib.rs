@@ -29,6 +29,7 @@ mod isa;
 pub mod math;
 mod mlp;
 mod optim;
+mod policy;
 mod recurrent;
 mod rows;
 mod shape;
@@ -47,6 +48,7 @@ pub use error::Error;
 pub use isa::Isa;
 pub use mlp::{MlpCache, reference as mlp_reference};
 pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
+pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
 pub use recurrent::{
     CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
 };

@@ -1,13 +1,15 @@
 //! The number that formulas of distributions, returns and losses are written over: `f32` to learn with, `f64` to be
 //! compared with reference implementations and finite differences.
 //!
-//! In `f32` the elementary functions are those of `coact-kernels`, the same bits on every machine. In `f64` they are the
-//! platform's; nothing that is learned depends on them.
+//! In `f32` the elementary functions are our own, the same bits on every machine: unfused ones, because code that is compiled
+//! for every processor would call a function for each fused multiply-add. In `f64` they are the platform's; nothing that is
+//! learned depends on them.
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-use coact_kernels::math;
+use coact_core::math::{exp_f32, ln_f32};
+use coact_kernels::math::tanh_f32;
 
 /// A number with the functions that densities need.
 pub trait Real:
@@ -75,15 +77,15 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        math::exp_f32(self)
+        exp_f32(self)
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        math::ln_f32(self)
+        ln_f32(self)
     }
     #[inline(always)]
     fn tanh(self) -> Self {
-        math::tanh_f32(self)
+        tanh_f32(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -6,7 +6,8 @@ use coact_core::GroupSpec;
 use coact_kernels::Backend;
 use coact_replay::{GroupRollout, Rollout};
 
-use super::head::{Chosen, Head};
+use super::categorical::CategoricalRows;
+use super::head::Head;
 use super::loss::{surrogate, value_loss};
 use super::network::{Memories, SetNetwork, Window};
 use super::unroll::Unrolled;
@@ -32,6 +33,7 @@ pub(super) struct Group {
     pub(super) log_std: Vec<Range<usize>>,
     pub(super) critic: Option<Critic>,
     pub(super) columns: Columns,
+    pub(super) rows: CategoricalRows,
     scratch: Scratch,
 }
 
@@ -137,6 +139,7 @@ impl Group {
             log_std: Vec::new(),
             critic: None,
             columns: Columns::default(),
+            rows: CategoricalRows::default(),
             scratch: Scratch::default(),
         }
     }
@@ -160,25 +163,6 @@ impl Group {
         self.head.unsquash(&seen.action_continuous, &mut columns.chosen);
     }
 
-    /// The action of row `row` of `[T, B, A]`.
-    #[inline(always)]
-    fn chosen<'a>(
-        head: Head,
-        columns: &'a Columns,
-        seen: &'a GroupRollout,
-        words: usize,
-        row: usize,
-    ) -> Chosen<'a> {
-        match head {
-            Head::Categorical { .. } => {
-                Chosen::Discrete(seen.action[row], &seen.mask[row * words..(row + 1) * words])
-            }
-            Head::Gaussian { width, .. } | Head::Squashed { width, .. } => {
-                Chosen::Continuous(&columns.chosen[row * width..(row + 1) * width])
-            }
-        }
-    }
-
     /// Log-probabilities `[T, B, A]` of what was done, under `params`, of the agents of `sets`.
     ///
     /// # Errors
@@ -198,14 +182,21 @@ impl Group {
             let window = Window::all(count, rollout.n_steps);
             let memories = memories(rollout, self.memory_offset);
             self.actor.forward(backend, params, set, &seen.obs, window, &rollout.is_first, memories)?;
-            let (agents, log_std) = (self.actor.agents(set), self.log_std(params, set));
-            for (i, out) in self.actor.out.chunks_exact(n).enumerate() {
-                let row = i / agents.len() * self.n_agents + agents.start + i % agents.len();
-                let chosen = Self::chosen(self.head, &self.columns, seen, self.mask_words, row);
-                into[row] = match self.columns.valid[row] {
-                    true => self.head.density(out, log_std, chosen).log_prob,
-                    false => 0.0,
-                };
+            let (agents, n_agents, valid) = (self.actor.agents(set), self.n_agents, &self.columns.valid);
+            let row_of = |i: usize| i / agents.len() * n_agents + agents.start + i % agents.len();
+            let rows = (0..count * agents.len()).map(row_of);
+            if let Head::Categorical { .. } = self.head {
+                self.rows.read(seen, self.mask_words, rows.clone());
+                self.rows.log_probs(backend, &mut self.actor.out);
+                for (row, terms) in rows.zip(&self.rows.terms) {
+                    into[row] = if valid[row] { terms.log_prob } else { 0.0 };
+                }
+                continue;
+            }
+            let log_std = self.log_std(params, set);
+            for (row, mean) in rows.zip(self.actor.out.chunks_exact(n)) {
+                let chosen = &self.columns.chosen[row * n..(row + 1) * n];
+                into[row] = if valid[row] { Head::density(mean, log_std, chosen).log_prob } else { 0.0 };
             }
         }
         Ok(())
@@ -311,23 +302,33 @@ impl Group {
         let (agents, log_std) = (self.actor.agents(set), self.log_std(params, set));
         let d_log_std = self.log_std.get(set).map_or(&mut [][..], |range| &mut grads[range.clone()]);
         d_log_std.fill(0.0);
-        let (columns, words, n_agents) = (&self.columns, self.mask_words, self.n_agents);
+        let (columns, n_agents) = (&self.columns, self.n_agents);
         let row_of =
             |i: usize| window.position(i / agents.len()) * n_agents + agents.start + i % agents.len();
         let count =
             self.scratch.take(columns, &row_of, window.count * agents.len(), loss.normalize_advantage);
         let Scratch { advantage, valid, row: scratch } = &mut self.scratch;
+        let rows = (0..valid.len()).map(row_of);
+        if let Some(factor) = loss.factor {
+            advantage.iter_mut().zip(rows.clone()).for_each(|(a, row)| *a *= factor[row / n_agents]);
+        }
+        sums.actor_rows += count as f64;
+        if let Head::Categorical { .. } = head {
+            self.rows.read(seen, self.mask_words, rows.clone());
+            let old = (&columns.old_log_prob[..], rows);
+            self.rows.gradient(backend, &mut self.actor.out, loss, (advantage, valid), old, sums);
+            return self.actor.backward(backend, params, set, grads);
+        }
         scratch.resize(n, 0.0);
         let share = 1.0 / count.max(1) as f32;
-        for (i, out) in self.actor.out.chunks_exact_mut(n).enumerate() {
+        for (i, (row, mean)) in rows.zip(self.actor.out.chunks_exact_mut(n)).enumerate() {
             if !valid[i] {
-                out.fill(0.0);
+                mean.fill(0.0);
                 continue;
             }
-            let row = row_of(i);
-            let advantage = advantage[i] * loss.factor.map_or(1.0, |factor| factor[row / n_agents]);
-            let chosen = Self::chosen(head, columns, seen, words, row);
-            let density = head.density(out, log_std, chosen);
+            let advantage = advantage[i];
+            let chosen = &columns.chosen[row * n..(row + 1) * n];
+            let density = Head::density(mean, log_std, chosen);
             let d_log_prob = match loss.objective {
                 Objective::LogProb => {
                     sums.policy_loss -= f64::from(advantage * density.log_prob);
@@ -343,9 +344,8 @@ impl Group {
             };
             sums.entropy += f64::from(density.entropy);
             let (d_log_prob, d_entropy) = (d_log_prob * share, -loss.ent_coef * share);
-            head.backward(out, log_std, chosen, d_log_prob, d_entropy, d_log_std, scratch);
+            Head::backward(mean, log_std, chosen, d_log_prob, d_entropy, d_log_std, scratch);
         }
-        sums.actor_rows += count as f64;
         self.actor.backward(backend, params, set, grads)
     }
 

@@ -1,8 +1,8 @@
-//! From the outputs of an actor to actions, log-probabilities, entropies, and back.
+//! What the outputs of an actor mean; and continuous actions, their log-probabilities, entropies, and back. Discrete ones:
+//! `categorical`.
 
 use coact_core::{ActionSpace, Stream};
-use coact_nets::Real;
-use coact_nets::distribution::{Categorical, Gaussian, Squashed};
+use coact_nets::distribution::{Gaussian, Squashed};
 
 use super::settings::ContinuousKind;
 
@@ -15,15 +15,6 @@ pub(super) enum Head {
     Gaussian { width: usize, low: f32, high: f32 },
     /// Means of `width` components, squashed into the bounds.
     Squashed { width: usize, low: f32, high: f32 },
-}
-
-/// The action of a row, as its log-probability needs it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Chosen<'a> {
-    /// A number and the legality mask that it was chosen under.
-    Discrete(u32, &'a [u32]),
-    /// Components `[W]`, before squashing where there is any.
-    Continuous(&'a [f32]),
 }
 
 /// Log-probability and entropy of a row.
@@ -60,16 +51,6 @@ impl Head {
         }
     }
 
-    /// A legal action: drawn with `rng`, or the most likely one without. `None` if none is legal.
-    pub(super) fn choose_discrete(out: &[f32], mask: &[u32], rng: Option<&mut Stream>) -> Option<u32> {
-        let row = Categorical::new(out, mask)?;
-        let action = match rng {
-            Some(rng) => row.sample(rng.uniform()),
-            None => row.mode(),
-        };
-        Some(action as u32)
-    }
-
     /// Components `[W]` within the bounds: drawn with `rng`, or those of the mean without.
     pub(super) fn choose_continuous(
         self,
@@ -96,7 +77,7 @@ impl Head {
         }
     }
 
-    /// Components as [`Chosen::Continuous`] wants them, from actions `[.., W]` as the environment took them.
+    /// Components as [`Head::density`] wants them, from actions `[.., W]` as the environment took them.
     pub(super) fn unsquash(self, actions: &[f32], into: &mut Vec<f32>) {
         into.resize(actions.len(), 0.0);
         match self {
@@ -108,48 +89,30 @@ impl Head {
         }
     }
 
-    /// Log-probability of a row's action and the row's entropy.
+    /// Log-probability of a row's components `chosen` `[W]`, before squashing where there is any, and the row's entropy.
     ///
     /// The squashing stretches by what does not depend on the parameters; it is left out of log-probabilities, which only
     /// ever count against each other, and of the entropy, which is that of the Gaussian below.
     #[inline(always)]
-    pub(super) fn density(self, out: &[f32], log_std: &[f32], chosen: Chosen<'_>) -> Density {
-        match chosen {
-            Chosen::Discrete(action, mask) => match Categorical::new(out, mask) {
-                Some(row) => Density { log_prob: row.log_prob(action as usize), entropy: row.entropy() },
-                None => Density { log_prob: f32::NAN, entropy: f32::NAN },
-            },
-            Chosen::Continuous(x) => {
-                let row = Gaussian { mean: out, log_std };
-                Density { log_prob: row.log_prob(x), entropy: row.entropy() }
-            }
-        }
+    pub(super) fn density(mean: &[f32], log_std: &[f32], chosen: &[f32]) -> Density {
+        let row = Gaussian { mean, log_std };
+        Density { log_prob: row.log_prob(chosen), entropy: row.entropy() }
     }
 
-    /// Turns a row of outputs into the gradient of `d_log_prob * log_prob + d_entropy * entropy` by them, and adds that by
-    /// the log standard deviations to `d_log_std`. `scratch` holds a row.
+    /// Turns a row of means into the gradient of `d_log_prob * log_prob + d_entropy * entropy` by them, and adds that by the
+    /// log standard deviations to `d_log_std`. `scratch` holds a row.
     #[inline(always)]
     pub(super) fn backward(
-        self,
-        out: &mut [f32],
+        mean: &mut [f32],
         log_std: &[f32],
-        chosen: Chosen<'_>,
+        chosen: &[f32],
         d_log_prob: f32,
         d_entropy: f32,
         d_log_std: &mut [f32],
         scratch: &mut [f32],
     ) {
-        scratch.fill(f32::ZERO);
-        match chosen {
-            Chosen::Discrete(action, mask) => {
-                if let Some(row) = Categorical::new(&*out, mask) {
-                    row.backward(action as usize, d_log_prob, d_entropy, scratch);
-                }
-            }
-            Chosen::Continuous(x) => {
-                Gaussian { mean: &*out, log_std }.backward(x, d_log_prob, d_entropy, scratch, d_log_std);
-            }
-        }
-        out.copy_from_slice(scratch);
+        scratch.fill(0.0);
+        Gaussian { mean: &*mean, log_std }.backward(chosen, d_log_prob, d_entropy, scratch, d_log_std);
+        mean.copy_from_slice(scratch);
     }
 }
