@@ -14,13 +14,29 @@ type Lanes = [f32; LANES];
 /// Legal actions `32 k ..` of the rows, one word a lane.
 #[inline(always)]
 fn legal_words(mask: &[u32], words: usize, rows: [usize; LANES], k: usize) -> [u32; LANES] {
-    if words == 0 { [u32::MAX; LANES] } else { std::array::from_fn(|i| mask[rows[i] * words + k]) }
+    let mut legal = [u32::MAX; LANES];
+    if words > 0 {
+        for i in 0..LANES {
+            legal[i] = mask[rows[i] * words + k];
+        }
+    }
+    legal
 }
 
 /// Logits of action `a`.
 #[inline(always)]
 fn column(logits: &[f32], n: usize, rows: [usize; LANES], a: usize) -> Lanes {
-    std::array::from_fn(|i| logits[rows[i] * n + a])
+    let mut out = [0.0; LANES];
+    for i in 0..LANES {
+        out[i] = logits[rows[i] * n + a];
+    }
+    out
+}
+
+/// One number a row.
+#[inline(always)]
+fn gather(values: &[f32], rows: [usize; LANES]) -> Lanes {
+    column(values, 1, rows, 0)
 }
 
 #[inline(always)]
@@ -52,10 +68,12 @@ fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: us
             dot[i] = if is_legal { e.mul_add(below, dot[i]) } else { dot[i] };
         }
     }
-    let action: [usize; LANES] = std::array::from_fn(|i| call.action[rows[i]] as usize);
-    let chosen: Lanes = std::array::from_fn(|i| call.logits[rows[i] * n + action[i]]);
-    let advantage: Lanes = std::array::from_fn(|i| call.advantage[rows[i]]);
-    let weight: Lanes = std::array::from_fn(|i| call.weight[rows[i]]);
+    let (mut action, mut chosen) = ([0; LANES], [0.0; LANES]);
+    for i in 0..LANES {
+        action[i] = call.action[rows[i]];
+        chosen[i] = call.logits[rows[i] * n + action[i] as usize];
+    }
+    let (advantage, weight) = (gather(call.advantage, rows), gather(call.weight, rows));
     let (mut ln_total, mut inverse, mut entropy) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     let (mut log_prob, mut loss, mut slope) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     let (mut kl, mut clipped) = ([0.0; LANES], [0.0; LANES]);
@@ -66,7 +84,7 @@ fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: us
         log_prob[i] = chosen[i] - top[i] - ln_total[i];
     }
     if let Some(clip) = call.clip {
-        let old: Lanes = std::array::from_fn(|i| call.old_log_prob[rows[i]]);
+        let old = gather(call.old_log_prob, rows);
         let (low, high) = (1.0 - clip, 1.0 + clip);
         for i in 0..LANES {
             let log_ratio = log_prob[i] - old[i];
@@ -100,7 +118,7 @@ fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: us
             let below = logit[i] - top[i];
             let prob = exp_f32(below) * inverse[i];
             let pull = of_entropy[i].mul_add(below - ln_total[i] + entropy[i], of_log_prob[i]);
-            let own = if action[i] == a { of_log_prob[i] } else { 0.0 };
+            let own = if action[i] == a as u32 { of_log_prob[i] } else { 0.0 };
             let counts = (legal[i] >> (a % 32) & 1 == 1) & (weight[i] != 0.0);
             d[i] = if counts { prob.mul_add(-pull, own) } else { 0.0 };
         }
@@ -154,7 +172,7 @@ fn draw_block(call: &mut DrawRows<'_>, words: usize, rows: [usize; LANES], live:
             total[i] += if legal[i] >> (a % 32) & 1 == 1 { e } else { 0.0 };
         }
     }
-    let uniform: Lanes = std::array::from_fn(|i| call.uniform[rows[i]]);
+    let uniform = gather(call.uniform, rows);
     let (mut sum, mut drawn, mut last) = ([0.0; LANES], [NO_ACTION; LANES], mode);
     for a in 0..n {
         if a % 32 == 0 {
@@ -175,22 +193,32 @@ fn draw_block(call: &mut DrawRows<'_>, words: usize, rows: [usize; LANES], live:
     }
 }
 
-/// Runs `block` for every sixteen of `count` rows. Lanes without a row compute the last one again and write nothing.
+/// Sixteen rows from `first` on. Lanes without a row compute the last one again and write nothing.
 #[inline(always)]
-fn each_block(count: usize, mut block: impl FnMut([usize; LANES], usize)) {
+fn rows_from(first: usize, count: usize) -> [usize; LANES] {
+    let mut rows = [count - 1; LANES];
+    for i in 0..LANES.min(count - first) {
+        rows[i] = first + i;
+    }
+    rows
+}
+
+// Plain loops: a closure that is not inlined would be compiled without the instruction set.
+
+#[inline(always)]
+fn policy_rows_body(call: &mut PolicyRows<'_>, words: usize) {
+    let count = call.action.len();
     for first in (0..count).step_by(LANES) {
-        block(std::array::from_fn(|i| (first + i).min(count - 1)), LANES.min(count - first));
+        block(call, words, rows_from(first, count), LANES.min(count - first));
     }
 }
 
 #[inline(always)]
-fn policy_rows_body(call: &mut PolicyRows<'_>, words: usize) {
-    each_block(call.action.len(), |rows, live| block(call, words, rows, live));
-}
-
-#[inline(always)]
 fn draw_rows_body(call: &mut DrawRows<'_>, words: usize) {
-    each_block(call.action.len(), |rows, live| draw_block(call, words, rows, live));
+    let count = call.action.len();
+    for first in (0..count).step_by(LANES) {
+        draw_block(call, words, rows_from(first, count), LANES.min(count - first));
+    }
 }
 
 per_isa! {
