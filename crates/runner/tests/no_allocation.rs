@@ -13,6 +13,7 @@ mod support;
 
 use std::alloc::System;
 
+use coact_algorithms::Feed;
 use coact_envs::wrappers::CommonReward;
 use coact_runner::Training;
 use serde_json::json;
@@ -26,6 +27,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn main() {
     alone::run("collecting_and_updating_allocate_nothing", collecting_and_updating_allocate_nothing);
 }
+
+const N_ENVS: usize = 4;
+/// Of learners on policy.
+const ROLLOUT_STEPS: usize = 6;
 
 fn setups() -> Vec<Setup> {
     let mut setups = Vec::new();
@@ -79,8 +84,30 @@ fn setups() -> Vec<Setup> {
         }
         setups.push(Setup::new("probe_masked", algorithm));
     }
+    for (algorithm, settings) in [
+        ("reinforce", json!({})),
+        ("ia2c", json!({"sharing": "separate"})),
+        ("maa2c", json!({"cell": "lstm", "cell_width": 8})),
+        ("ippo", json!({"minibatches": 3})),
+        ("ippo", json!({"cell": "gru", "cell_width": 8, "sharing": "separate", "minibatches": 2})),
+        ("mappo", json!({"layer_norm": true})),
+        ("happo", json!({"minibatches": 2})),
+        ("coma", json!({"cell": "gru", "cell_width": 8})),
+        ("pqn-vdn", json!({"minibatches": 2})),
+    ] {
+        for continuous in [false, true] {
+            let mut on_policy = Setup::new("simple_tag", algorithm).learner(settings.clone());
+            if continuous && matches!(algorithm, "coma" | "pqn-vdn") {
+                continue;
+            }
+            on_policy.options = json!({"continuous": continuous});
+            on_policy.wrappers.common_reward = (algorithm == "pqn-vdn").then_some(CommonReward::Sum);
+            on_policy.run.rollout_steps = ROLLOUT_STEPS;
+            setups.push(on_policy);
+        }
+    }
     for setup in &mut setups {
-        setup.n_envs = 4;
+        setup.n_envs = N_ENVS;
         setup.run.buffer_size = 400;
         setup.run.env_steps = 100_000;
         if setup.env != "probe_masked" {
@@ -90,21 +117,27 @@ fn setups() -> Vec<Setup> {
     setups
 }
 
-fn go(run: &mut Training, vector_steps: usize) {
+/// Updates after every step, or (on policy) after every rollout.
+fn go(run: &mut Training, on_policy: bool, vector_steps: usize) {
     for _ in 0..vector_steps {
         run.collect().unwrap();
-        run.update().unwrap();
+        if !on_policy || run.stored() == ROLLOUT_STEPS * N_ENVS {
+            run.update().unwrap();
+        }
     }
 }
 
 fn collecting_and_updating_allocate_nothing() {
     for setup in setups() {
         let mut run = setup.build();
-        (0..40).for_each(|_| run.collect().unwrap());
+        let on_policy = coact_algorithms::find(setup.algorithm).unwrap().feed == Feed::OnPolicy;
+        if !on_policy {
+            (0..40).for_each(|_| run.collect().unwrap());
+        }
         // The ring goes around twice, and the window of recent episodes fills.
-        go(&mut run, 300);
+        go(&mut run, on_policy, 300);
         let region = Region::new(ALLOCATOR);
-        go(&mut run, 450);
+        go(&mut run, on_policy, 450);
         let change = region.change();
         let taken = change.allocations + change.reallocations;
         assert_eq!(taken, 0, "{} in {}: {change:?}", setup.algorithm, setup.env);
