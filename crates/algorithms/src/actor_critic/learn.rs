@@ -212,13 +212,12 @@ impl Group {
                 sums.td_abs += f64::from(td.abs());
                 sums.count += 1.0;
             }
-            critic.backward(backend, params, input, d_q, grads, None);
+            critic.backward(backend, params, input, d_q, grads);
         }
         sums
     }
 
-    /// Slopes of the actors' loss, `ent_coef * log_prob - Q` with the regularization of outputs, into `grads`, whose part of
-    /// the critics is overwritten too; and slopes of the logarithms of entropy weights into `ent_grads`. The actions that
+    /// Slopes of the actors' loss, `ent_coef * log_prob - Q` with the regularization of outputs, into `grads`; and slopes of the logarithms of entropy weights into `ent_grads`. The actions that
     /// the policies choose now are in `work.chosen` and, of all groups, in `now` `[B, U]`; `others` `[B, U]` says what the other
     /// agents do.
     #[allow(clippy::too_many_arguments)]
@@ -243,10 +242,10 @@ impl Group {
         let loss = if self.place.head.values_each_action() {
             self.slopes_of_expectation(ent_coef)
         } else {
-            self.slopes_through_critics(backend, (params, &mut *grads), before.rows, ent_coef, read)
+            self.slopes_through_critics(backend, params, before.rows, ent_coef, read)
         };
         self.add_regularization(reg);
-        self.actors.backward(backend, params, &columns.obs, &self.work.d_raw, grads, None);
+        self.actors.backward(backend, params, &columns.obs, &self.work.d_raw, grads);
         let mut sums = ActorSums { loss, ..ActorSums::default() };
         for row in (0..columns.valid.len()).filter(|&row| columns.valid[row]) {
             let (weight, log_prob) = (self.work.weight[row], self.work.chosen.log_prob[row]);
@@ -283,7 +282,7 @@ impl Group {
     fn slopes_through_critics(
         &mut self,
         backend: &mut Backend,
-        (params, grads): (&[f32], &mut [f32]),
+        params: &[f32],
         rows: &CriticRows,
         ent_coef: &[f32],
         read: usize,
@@ -291,8 +290,7 @@ impl Group {
         let (n_rows, width) = (self.work.weight.len(), self.place.action_width);
         let (sets, agents) = (self.n_sets(), self.place.n_agents);
         let place = &self.place;
-        let Work { raw, chosen, input, q, weight, d_q, d_input, d_action, d_log_prob, d_raw, .. } =
-            &mut self.work;
+        let Work { raw, chosen, q, weight, d_q, d_input, d_action, d_log_prob, d_raw, .. } = &mut self.work;
         let lower = |row: usize| if read == 2 && q[1][row] < q[0][row] { 1 } else { 0 };
         d_action.clear();
         d_action.resize(n_rows * width, 0.0);
@@ -308,7 +306,7 @@ impl Group {
         for (c, critic) in self.critics[..read].iter_mut().enumerate() {
             d_q.clear();
             d_q.extend(weight.iter().enumerate().map(|(row, w)| if lower(row) == c { -w } else { 0.0 }));
-            critic.backward(backend, params, input, d_q, grads, Some(d_input));
+            critic.backward_input(backend, params, d_q, d_input);
             let stride = rows.width(place);
             for (row, d_action) in d_action.chunks_exact_mut(width).enumerate() {
                 let from = row * stride + rows.own_action(place, row % agents);

@@ -82,7 +82,7 @@ impl Networks {
     }
 
     /// Backward of the last [`Networks::forward`], which read the same `params` and `input`: overwrites the networks'
-    /// part of `grads` (as long as `params`) and, if asked for, `d_input` `[R, A, K]`.
+    /// part of `grads` (as long as `params`).
     pub(super) fn backward(
         &mut self,
         backend: &mut Backend,
@@ -90,36 +90,49 @@ impl Networks {
         input: &[f32],
         d_output: &[f32],
         grads: &mut [f32],
-        d_input: Option<&mut Vec<f32>>,
     ) {
-        let (k, n) = (self.n_inputs(), self.n_outputs());
-        let rows = input.len() / k;
-        let d_input = d_input.map(|d| {
-            d.resize(rows * k, 0.0);
-            &mut d[..]
-        });
-        let shape = &self.layout.shape.mlp;
+        let rows = input.len() / self.n_inputs();
         if self.layout.n_sets == 1 {
             let (params, grads) = (&params[self.range.clone()], &mut grads[self.range.clone()]);
-            let cache = &mut self.sets[0].cache;
-            return backend.mlp_backward(shape, params, rows, input, cache, d_output, grads, d_input);
+            let (shape, cache) = (&self.layout.shape.mlp, &mut self.sets[0].cache);
+            return backend.mlp_backward(shape, params, rows, input, cache, d_output, grads, None);
         }
-        let agents = self.layout.n_agents;
-        let mut all = d_input;
+        let (n, agents) = (self.n_outputs(), self.layout.n_agents);
         for agent in 0..agents {
             let range = self.set_range(agent);
             let shape = &self.layout.shape.mlp;
             let SetWork { cache, input, d_output: mine } = &mut self.sets[agent];
             gather(d_output, n, agent, agents, mine);
             let (params, grads) = (&params[range.clone()], &mut grads[range]);
-            let below = all.is_some().then(|| {
-                self.d_input.resize(rows / agents * k, 0.0);
-                &mut self.d_input[..]
-            });
-            backend.mlp_backward(shape, params, rows / agents, input, cache, mine, grads, below);
-            if let Some(all) = &mut all {
-                scatter(&self.d_input, k, agent, agents, all);
-            }
+            backend.mlp_backward(shape, params, rows / agents, input, cache, mine, grads, None);
+        }
+    }
+
+    /// The gradient `d_input` `[R, A, K]` of the inputs of the last [`Networks::forward`], which read the same `params`.
+    pub(super) fn backward_input(
+        &mut self,
+        backend: &mut Backend,
+        params: &[f32],
+        d_output: &[f32],
+        d_input: &mut Vec<f32>,
+    ) {
+        let (k, n) = (self.n_inputs(), self.n_outputs());
+        let rows = d_output.len() / n;
+        d_input.resize(rows * k, 0.0);
+        if self.layout.n_sets == 1 {
+            let (shape, cache) = (&self.layout.shape.mlp, &mut self.sets[0].cache);
+            let params = &params[self.range.clone()];
+            return backend.mlp_backward_input(shape, params, rows, cache, d_output, d_input);
+        }
+        let agents = self.layout.n_agents;
+        self.d_input.resize(rows / agents * k, 0.0);
+        for agent in 0..agents {
+            let params = &params[self.set_range(agent)];
+            let shape = &self.layout.shape.mlp;
+            let SetWork { cache, d_output: mine, .. } = &mut self.sets[agent];
+            gather(d_output, n, agent, agents, mine);
+            backend.mlp_backward_input(shape, params, rows / agents, cache, mine, &mut self.d_input);
+            scatter(&self.d_input, k, agent, agents, d_input);
         }
     }
 }

@@ -167,6 +167,42 @@ impl Backend {
             grads_rows(isa, shape, x, first, count, tape, d_out, out, 0, part.share);
         });
     }
+
+    /// [`Backend::mlp_backward`] without the parameters' part: only the gradient of the input, for whoever learns through a
+    /// network that itself stays as it is.
+    ///
+    /// # Panics
+    /// If a buffer does not fit the shape, or `rows` is not that of the forward pass.
+    pub fn mlp_backward_input(
+        &mut self,
+        shape: &MlpShape,
+        params: &[f32],
+        rows: usize,
+        cache: &mut MlpCache,
+        grad_output: &[f32],
+        grad_input: &mut [f32],
+    ) {
+        let p = shape.param_count();
+        assert_eq!(params.len(), p, "params [P]");
+        assert_eq!(rows, cache.rows, "rows of the forward pass");
+        assert_eq!(grad_output.len(), rows * shape.output, "grad_output [rows, N]");
+        assert_eq!(grad_input.len(), rows * shape.input, "grad_input [rows, K]");
+        let MlpCache { tape, transposed, .. } = cache;
+        transposed.fit(p);
+        transpose_weights(shape, params, transposed.as_mut_slice(), true);
+        let (tape, transposed) = (&*tape, transposed.as_slice());
+        let cpu = self.host_mut();
+        let (isa, threads) = (cpu.isa, cpu.parts(rows * shape.multiply_adds()));
+        let (block, blocks) = blocks_of(rows, threads);
+        let grad_input = Shared::new(grad_input);
+        cpu.run(threads, blocks, &|b, _| {
+            let (first, count) = (b * block, block.min(rows - b * block));
+            // SAFETY: a row belongs to one block.
+            let below = unsafe { grad_input.part(first * shape.input, count * shape.input) };
+            let d_out = &grad_output[first * shape.output..][..count * shape.output];
+            backward_rows(isa, shape, params, transposed, first, count, tape, d_out, Some(below));
+        });
+    }
 }
 
 #[cfg(test)]

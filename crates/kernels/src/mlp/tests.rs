@@ -116,6 +116,9 @@ fn threads_and_instruction_sets_are_invisible() {
                     let below = Some(&mut d_in[..]);
                     backend
                         .mlp_backward(&shape, &params, rows, &input, &mut cache, &d_out, &mut grads, below);
+                    let mut alone = vec![9.0; rows * 5];
+                    backend.mlp_backward_input(&shape, &params, rows, &mut cache, &d_out, &mut alone);
+                    assert_eq!(alone, d_in, "{rows} rows of {shape:?}: the input's gradient alone");
                     outcomes.push((out, grads, d_in));
                 }
             }
