@@ -1,3 +1,5 @@
+//! Rows against the definitions in `f64`, on every instruction set.
+
 use coact_core::{Purpose, Stream};
 
 use super::reference::policy_row;
