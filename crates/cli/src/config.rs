@@ -52,8 +52,14 @@ coact_core::settings! {
         common_reward: Option<CommonReward> = None,
         /// Truncate episodes after so many steps; "none" keeps the environment's own limit.
         time_limit: Option<u32> = None,
+        /// Groups that play by a script and that the learner neither sees nor moves, a table from group to script, for
+        /// example { agent = "flee" }.
+        scripted: BTreeMap<String, String> = BTreeMap::new(),
     }
 }
+
+/// Tables of one environment, which mean nothing to another.
+const TABLES: [&str; 2] = ["env_options", "scripted"];
 
 /// Keys that do not change results and so do not enter the configuration's hash, and the seed, over which runs of
 /// one configuration are compared.
@@ -135,26 +141,26 @@ impl Layers {
     /// A pair without `=`, unknown keys, aliases that disagree.
     pub fn set(&mut self, pairs: &[String]) -> Result<()> {
         let mut values: Vec<(String, Value)> = Vec::new();
-        let mut options = self.values.get("env_options").cloned().unwrap_or_else(|| Map::new().into());
-        let mut changes_options = false;
+        let mut tables: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for pair in pairs {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
                 Error::usage(format!("`--set {pair}` has no value; write `--set key=value`"))
             })?;
             let value = parse_value(value.trim());
-            match key.trim().strip_prefix("env_options.") {
-                Some(option) => {
-                    changes_options = true;
-                    if let Some(map) = options.as_object_mut() {
-                        map.insert(option.into(), value);
-                    }
+            let table = key
+                .trim()
+                .split_once('.')
+                .and_then(|(table, entry)| Some((*TABLES.iter().find(|known| **known == table)?, entry)));
+            match table {
+                Some((table, entry)) => {
+                    let before = || self.values.get(table).and_then(Value::as_object).cloned();
+                    let entries = tables.entry(table).or_insert_with(|| before().unwrap_or_default());
+                    entries.insert(entry.into(), value);
                 }
                 None => values.push((key.trim().into(), value)),
             }
         }
-        if changes_options {
-            values.push(("env_options".into(), options));
-        }
+        values.extend(tables.into_iter().map(|(table, entries)| (table.into(), entries.into())));
         self.layer(values, "--set")
     }
 
@@ -184,11 +190,12 @@ impl Layers {
         }
         let env = |map: &Map<String, Value>| map.get("env").cloned();
         let before = env(&self.values);
-        let options_given = given.contains_key("env_options");
+        let given_tables = TABLES.map(|table| given.contains_key(table));
         self.values.extend(given.into_iter().map(|(key, (_, value))| (key.to_string(), value)));
-        // Options of one environment mean nothing to another.
-        if before.is_some() && before != env(&self.values) && !options_given {
-            self.values.remove("env_options");
+        if before.is_some() && before != env(&self.values) {
+            for (table, _) in TABLES.iter().zip(given_tables).filter(|(_, given)| !given) {
+                self.values.remove(*table);
+            }
         }
         Ok(())
     }
@@ -320,8 +327,10 @@ impl Config {
     /// Hash of everything that changes results except the seed: runs with equal hashes may be averaged.
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
+        // Groups that nobody else plays are left out, so that runs from before there were such groups keep their hash.
+        let nobody = |name: &str, value: &Value| name == "scripted" && *value == Value::Object(Map::new());
         for (name, value) in self.entries() {
-            if !NOT_HASHED.contains(&name) {
+            if !NOT_HASHED.contains(&name) && !nobody(name, &value) {
                 hasher.update(format!("{name}={value}\n").as_bytes());
             }
         }
@@ -342,6 +351,7 @@ impl Config {
             last_action: team.last_action,
             common_reward: team.common_reward,
             time_limit: team.time_limit,
+            scripted: team.scripted.clone(),
         }
     }
 

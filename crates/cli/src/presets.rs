@@ -37,6 +37,7 @@ presets![
     "fast/simple_spread-pqn-vdn",
     "fast/simple_speaker_listener-mappo",
     "fast/simple_reference-mappo",
+    "fast/simple_tag-mappo",
     "fast/lbf-8x8-2p-2f-coop",
     "fast/lbf-2s-8x8-2p-2f-coop",
     "fast/lbf-10x10-3p-3f",

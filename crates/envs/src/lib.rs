@@ -4,7 +4,8 @@
 //!   [`Found::build`] makes a batch of it.
 //! * [`Vectorized`] makes a batch of anything that implements [`MultiAgentEnv`].
 //! * [`verify::verify_trace`] replays recorded traces of reference implementations.
-//! * [`wrappers::wrap`] adds normalization, scaling, agent indices, time limits.
+//! * [`scripts::ALL`] lists fixed policies: opponents, partners and marks.
+//! * [`wrappers::wrap`] adds normalization, scaling, agent indices, time limits, groups that play by scripts.
 //!
 //! Not here: networks, learning, threads of its own beyond rayon's pool, printing, drawing of pixels.
 //!
@@ -37,6 +38,7 @@ pub mod real;
 pub mod registry;
 pub mod rules;
 pub mod rware;
+pub mod scripts;
 pub mod switch_riddle;
 pub mod traffic;
 pub mod two_step;

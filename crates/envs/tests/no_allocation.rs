@@ -10,6 +10,7 @@ use std::alloc::System;
 use coact_core::{ActionBatch, StepBatch};
 use coact_envs::ALL;
 use coact_envs::golden::random_actions;
+use coact_envs::scripts::{Actor, Cast, Moment};
 use coact_envs::wrappers::{CommonReward, WrapperConfig, wrap};
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -24,6 +25,7 @@ fn main() {
     // Its thread allocates while it starts.
     rayon::broadcast(|_| ());
     alone::run("steps_allocate_nothing", steps_allocate_nothing);
+    alone::run("scripts_allocate_nothing", scripts_allocate_nothing);
 }
 
 fn steps_allocate_nothing() {
@@ -57,5 +59,27 @@ fn steps_allocate_nothing() {
             let long = env.spec().episode_limit.is_some_and(|limit| limit > 180);
             assert!(ended || long, "{}: no episode ended", entry.name);
         }
+    }
+}
+
+/// Scripts of whole environments, and one inside a wrapper.
+fn scripts_allocate_nothing() {
+    let mut played = WrapperConfig::default();
+    played.scripted.insert("agent".into(), "flee".into());
+    for (entry, cast) in ALL.iter().flat_map(|entry| [(entry, "scripted"), (entry, "uniform")]) {
+        let wrapped = cast == "uniform" && entry.name == "simple_tag";
+        let config = if wrapped { played.clone() } else { WrapperConfig::default() };
+        let mut env = wrap(entry.build(&Value::Null, 33).unwrap(), &config).unwrap();
+        let mut cast = Cast::new(env.spec(), cast).unwrap();
+        let mut step = StepBatch::new(env.spec(), 33);
+        let mut actions = ActionBatch::new(env.spec(), 33);
+        env.reset(1, &mut step).unwrap();
+        let region = Region::new(GLOBAL);
+        for t in 0..60 {
+            cast.act(&step, Moment { seed: 1, step: t }, &mut actions).unwrap();
+            env.step(&actions, &mut step).unwrap();
+        }
+        let change = region.change();
+        assert_eq!(change.allocations + change.reallocations, 0, "{}: {change:?}", entry.name);
     }
 }

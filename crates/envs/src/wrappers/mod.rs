@@ -1,6 +1,6 @@
 //! Wrappers around any batch of environments: what a learner sees and is paid, without touching the rules.
 //!
-//! [`wrap`] applies them in one order, innermost first: time limit, common reward, reward normalization, reward
+//! [`wrap`] applies them in one order, innermost first: time limit, played groups, common reward, reward normalization, reward
 //! scaling, observation normalization, last action, agent index. Whoever changes the reward keeps the reward of
 //! the environment itself in `raw_reward`. Action indices and masks are never changed.
 
@@ -9,15 +9,19 @@ pub mod common_reward;
 pub mod last_action;
 pub mod normalize_obs;
 pub mod normalize_returns;
+pub mod played;
 pub mod reward_scaling;
 pub mod statistics;
 pub mod time_limit;
 
-use coact_core::{ActionBatch, BatchEnv, Error, Result, StepBatch};
+use std::collections::BTreeMap;
+
+use coact_core::{ActionBatch, BatchEnv, Error, GroupStep, Result, StepBatch};
 use serde::{Deserialize, Serialize};
 
 pub use self::common_reward::CommonReward;
 pub use self::statistics::{ReturnNormalizer, RunningStats};
+use crate::scripts::{Actor, ScriptedGroup};
 
 /// Which wrappers to apply. The default applies none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,8 @@ pub struct WrapperConfig {
     pub common_reward: Option<CommonReward>,
     /// Truncate episodes after so many steps at the latest.
     pub time_limit: Option<u32>,
+    /// Groups that play by a script, each with the script's name; learners do not see them.
+    pub scripted: BTreeMap<String, String>,
 }
 
 impl Default for WrapperConfig {
@@ -59,6 +65,7 @@ impl Default for WrapperConfig {
             last_action: false,
             common_reward: None,
             time_limit: None,
+            scripted: BTreeMap::new(),
         }
     }
 }
@@ -88,13 +95,33 @@ impl WrapperConfig {
 /// `env` inside the wrappers that `config` asks for.
 ///
 /// # Errors
-/// A value that makes no sense, or a time limit that the environment does not take.
+/// A value that makes no sense, a group or script that does not exist, or a time limit that the environment does not
+/// take.
 pub fn wrap(env: Box<dyn BatchEnv>, config: &WrapperConfig) -> Result<Box<dyn BatchEnv>> {
+    wrap_with(env, config, Vec::new())
+}
+
+/// [`wrap`], with each of `actors` playing the group named beside it; those groups vanish as scripted ones do.
+///
+/// # Errors
+/// As there; a group that is played twice, or none left.
+pub fn wrap_with(
+    env: Box<dyn BatchEnv>,
+    config: &WrapperConfig,
+    mut actors: Vec<(String, Box<dyn Actor>)>,
+) -> Result<Box<dyn BatchEnv>> {
     config.check()?;
     let mut env = match config.time_limit {
         Some(max_steps) => time_limit::limited(env, max_steps)?,
         None => env,
     };
+    for (group, name) in &config.scripted {
+        let scripted = ScriptedGroup::new(env.spec(), group, name)?;
+        actors.push((group.clone(), Box::new(scripted)));
+    }
+    if !actors.is_empty() {
+        env = Box::new(played::PlayedGroups::new(env, actors)?);
+    }
     if let Some(kind) = config.common_reward {
         env = Box::new(common_reward::WithCommonReward::new(env, kind));
     }
@@ -151,19 +178,29 @@ fn step_keeping_raw(inner: &mut dyn BatchEnv, actions: &ActionBatch, out: &mut S
 /// Copies every column but observations from the inner batch. Columns of last moments are copied where an episode
 /// ended; other rows stay as they were.
 fn copy_all_but_obs(inner: &StepBatch, out: &mut StepBatch) {
+    copy_moment(inner, out);
+    for (to, from) in out.groups.iter_mut().zip(&inner.groups) {
+        copy_group_but_obs(&inner.is_first, from, to);
+    }
+}
+
+/// Copies what belongs to no group.
+fn copy_moment(inner: &StepBatch, out: &mut StepBatch) {
     out.state.copy_from_slice(&inner.state);
     out.truncated.copy_from_slice(&inner.truncated);
     out.is_first.copy_from_slice(&inner.is_first);
     copy_ended(&inner.is_first, &inner.final_state, &mut out.final_state);
-    for (to, from) in out.groups.iter_mut().zip(&inner.groups) {
-        to.mask.copy_from_slice(&from.mask);
-        copy_ended(&inner.is_first, &from.final_mask, &mut to.final_mask);
-        to.reward.copy_from_slice(&from.reward);
-        to.raw_reward.clear();
-        to.raw_reward.extend_from_slice(&from.raw_reward);
-        to.terminated.copy_from_slice(&from.terminated);
-        to.alive.copy_from_slice(&from.alive);
-    }
+}
+
+/// Copies the columns of a group but observations.
+fn copy_group_but_obs(ended: &[bool], from: &GroupStep, to: &mut GroupStep) {
+    to.mask.copy_from_slice(&from.mask);
+    copy_ended(ended, &from.final_mask, &mut to.final_mask);
+    to.reward.copy_from_slice(&from.reward);
+    to.raw_reward.clear();
+    to.raw_reward.extend_from_slice(&from.raw_reward);
+    to.terminated.copy_from_slice(&from.terminated);
+    to.alive.copy_from_slice(&from.alive);
 }
 
 /// Copies the share of each environment whose episode ended.
