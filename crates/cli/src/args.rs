@@ -131,10 +131,20 @@ pub struct TrainArgs {
 
 /// `coact evaluate`
 #[derive(Debug, Args)]
-#[command(after_help = "Example: coact evaluate runs/spread-vdn-seed0 --episodes 1000 --seed 7")]
+#[command(
+    after_help = "Examples:\n  coact evaluate runs/spread-vdn-seed0 --episodes 1000 --seed 7\n  coact evaluate simple_tag --policy scripted\n  coact evaluate simple_tag --policy adversary=chase,agent=uniform"
+)]
 pub struct EvaluateArgs {
-    /// Run folder
-    pub run: PathBuf,
+    /// Run folder, or with --policy the name of an environment
+    #[arg(value_name = "RUN|ENV")]
+    pub what: String,
+    /// Who plays in an environment: random, scripted (the best script of every group), a script, or group=script
+    /// pairs between commas (`coact list envs`)
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Option<String>,
+    /// Options of the environment, as name=value; may be repeated
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
+    pub set: Vec<String>,
     /// Episodes to play
     #[arg(long, default_value_t = 100)]
     pub episodes: usize,
@@ -155,13 +165,14 @@ pub struct EvaluateArgs {
 /// `coact play`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  coact play runs/spread-vdn-seed0 --gif team.gif --png strip.png\n  coact play simple_tag --policy random --terminal"
+    after_help = "Examples:\n  coact play runs/spread-vdn-seed0 --gif team.gif --png strip.png\n  coact play simple_tag --policy random --terminal\n  coact play simple_tag --policy adversary=chase,agent=flee --gif tag.gif"
 )]
 pub struct PlayArgs {
     /// Run folder, or the name of an environment
     pub what: String,
-    /// greedy (of a run) or random
-    #[arg(long, value_parser = ["greedy", "random"])]
+    /// Who plays: greedy (of a run), random; in an environment also scripted (the best script of every group), a
+    /// script, or group=script pairs between commas (`coact list envs`)
+    #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
     /// Options of the environment, as name=value; may be repeated
     #[arg(long = "set", value_name = "OPTION=VALUE")]

@@ -12,6 +12,7 @@ pub mod console;
 pub mod draw;
 pub mod error;
 pub mod evaluate_command;
+pub mod fixed_policy;
 mod font;
 pub mod game_input;
 mod groups;

@@ -1,5 +1,6 @@
 //! `coact list` and `coact info`.
 
+use coact_envs::scripts;
 use coact_games::extensive;
 use coact_kernels::{GpuInfo, Isa};
 use serde_json::{Value, json};
@@ -40,6 +41,9 @@ pub fn list(args: &ListArgs) -> Result<()> {
     if wants("envs") {
         say("Environments (coact train --env NAME --set env_options.OPTION=VALUE):");
         coact_envs::ALL.iter().for_each(list_env);
+        say(
+            "Scripts that play any group: noop, uniform (--policy in evaluate and play, scripted.GROUP in train).",
+        );
         say("Families of environments, of which any member can be named:");
         coact_envs::FAMILIES.iter().for_each(|f| say(format!("  {}\n  {:<22} {}", f.pattern, "", f.summary)));
     }
@@ -108,7 +112,12 @@ fn extensive_methods() -> impl Iterator<Item = (&'static str, &'static str, bool
 fn list_env(entry: &coact_envs::EnvEntry) {
     let best = entry.best_known.map(|b| format!(", best known {b:.1}")).unwrap_or_default();
     say(format!("  {:<22} {}", entry.name, entry.summary));
-    say(format!("  {:<22}   return: random {:.1}{best}", "", entry.random_return));
+    let scripted =
+        scripts::scripted_return(entry.name).map(|r| format!(", scripted {r:.1}")).unwrap_or_default();
+    say(format!("  {:<22}   return: random {:.1}{scripted}{best}", "", entry.random_return));
+    for script in scripts::ALL.iter().filter(|s| s.is_for(entry.name)) {
+        say(format!("  {:<22}   script {}={}: {}", "", script.group, script.name, script.summary));
+    }
     for option in entry.options {
         say(format!("  {:<22}   {} = {}: {}", "", option.name, option.default, option.explain));
     }
@@ -124,10 +133,15 @@ fn envs_json() -> Value {
             |o: &coact_envs::OptionInfo| json!({"name": o.name, "default": o.default, "explain": o.explain});
         entry.options.iter().map(option).collect()
     };
+    let own_scripts = |e: &coact_envs::EnvEntry| -> Value {
+        let own = scripts::ALL.iter().filter(|s| s.is_for(e.name));
+        own.map(|s| json!({"group": s.group, "name": s.name, "summary": s.summary})).collect()
+    };
     let env = |e: &coact_envs::EnvEntry| {
         json!({
             "name": e.name, "summary": e.summary, "origin": e.origin, "options": options(e),
             "random_return": e.random_return, "best_known_return": e.best_known,
+            "scripted_return": scripts::scripted_return(e.name), "scripts": own_scripts(e),
         })
     };
     coact_envs::ALL.iter().map(env).collect()

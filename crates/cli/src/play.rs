@@ -6,13 +6,12 @@ use coact_core::rng::{Purpose, derive_seed};
 use coact_core::scene::Scene;
 use coact_core::{BatchEnv, Error as CoreError};
 use coact_runner::{Evaluation, Policy, evaluate, write_atomic};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::args::PlayArgs;
-use crate::config::parse_value;
 use crate::console::say;
 use crate::run_folder::{RunFolder, load_team};
-use crate::{Error, Result, draw, terminal};
+use crate::{Error, Result, draw, fixed_policy, terminal};
 
 /// Longest side of a GIF frame and of one frame of the strip, in pixels.
 const GIF_WIDTH: u32 = 360;
@@ -34,8 +33,17 @@ pub fn play(args: &PlayArgs) -> Result<()> {
     }
     let seed = derive_seed(args.seed, Purpose::Eval, 3);
     let is_run = Path::new(&args.what).join("config.toml").is_file();
-    let random = args.policy.as_deref() == Some("random");
     let (scenes, evaluation, base) = if is_run {
+        let random = match args.policy.as_deref() {
+            Some("random") => true,
+            None | Some("greedy") => false,
+            Some(other) => {
+                let text = format!(
+                    "--policy {other}: a run plays `greedy` or `random`; name its environment to see scripts"
+                );
+                return Err(Error::usage(text));
+            }
+        };
         if !args.set.is_empty() {
             return Err(Error::usage("--set changes options of an environment; a run keeps its own"));
         }
@@ -79,22 +87,12 @@ fn film_env(args: &PlayArgs, seed: u64) -> Result<(Vec<Scene>, Evaluation)> {
         );
         return Err(Error::usage(text));
     }
-    let entry = coact_envs::find(&args.what).map_err(|e| {
-        Error::usage(format!("`{}` is neither a run folder nor an environment: {e}", args.what))
-    })?;
-    if args.policy.as_deref() != Some("random") {
-        let text = format!("{} is an environment and has no trained policy; add --policy random", entry.name);
+    if let Err(e) = coact_envs::find(&args.what) {
+        let text = format!("`{}` is neither a run folder nor an environment: {e}", args.what);
         return Err(Error::usage(text));
     }
-    let mut options = Map::new();
-    for pair in &args.set {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| Error::usage(format!("`--set {pair}` has no value")))?;
-        options.insert(key.trim().into(), parse_value(value.trim()));
-    }
-    let options = if options.is_empty() { Value::Null } else { Value::Object(options) };
-    let mut env = entry.build(&options, 1).map_err(Error::usage)?;
-    film(&mut *env, Policy::Random { seed }, args.episodes, seed)
+    let (mut env, mut policy) = fixed_policy::build(&args.what, &args.set, args.policy.as_deref(), 1)?;
+    keep_scenes(args.episodes, |watch| policy.evaluate(&mut *env, args.episodes, seed, watch))
 }
 
 /// Plays `episodes` episodes in copy 0 of `env` and keeps every moment.
@@ -104,8 +102,16 @@ fn film(
     episodes: usize,
     seed: u64,
 ) -> Result<(Vec<Scene>, Evaluation)> {
+    keep_scenes(episodes, |watch| Ok(evaluate(env, policy, episodes, seed, watch)?))
+}
+
+/// Every moment of `episodes` episodes that `play` plays in copy 0 before the eyes of the watcher it is given.
+fn keep_scenes(
+    episodes: usize,
+    play: impl FnOnce(&mut dyn FnMut(&dyn BatchEnv, usize)) -> Result<Evaluation>,
+) -> Result<(Vec<Scene>, Evaluation)> {
     let mut scenes = Vec::new();
-    let evaluation = evaluate(env, policy, episodes, seed, |env, finished| {
+    let evaluation = play(&mut |env, finished| {
         // After the last step the copy has reset itself; its new episode is not part of the film.
         if finished < episodes {
             scenes.push(env.scene(0));

@@ -400,14 +400,9 @@ pub fn evaluation_json(greedy: &Evaluation, random: &Evaluation) -> Value {
     })
 }
 
-/// The table of greedy and random returns.
-pub fn say_returns(agent_names: &[String], greedy: &Evaluation, random: &Evaluation) {
-    say(format!(
-        "{:<20} {:>12} {:>12}",
-        format!("return of {} episodes", greedy.episodes),
-        "greedy",
-        "random"
-    ));
+/// The table of the returns of `who` and of random actions.
+pub fn say_returns(agent_names: &[String], who: &str, greedy: &Evaluation, random: &Evaluation) {
+    say(format!("{:<20} {:>12} {:>12}", format!("return of {} episodes", greedy.episodes), who, "random"));
     for (a, name) in agent_names.iter().enumerate() {
         let (own, by_chance) = (greedy.return_per_agent[a], random.return_per_agent[a]);
         say(format!("  {name:<19} {own:>12.2} {by_chance:>12.2}"));
@@ -421,7 +416,7 @@ fn report(finished: &Finished, folder: &RunFolder, args: &TrainArgs) {
     if !args.quiet || !args.json {
         let Finished { value, reason, wall_s, .. } = finished;
         say(format!("{} after {:.1} s, {} env steps", reason.describe(), wall_s, value["env_steps"]));
-        say_returns(&finished.agent_names, &finished.greedy, &finished.random);
+        say_returns(&finished.agent_names, "greedy", &finished.greedy, &finished.random);
         let dir = folder.dir.display();
         say(format!(
             "run folder {dir}: report.html (curves), play.gif (the team), agents/ (one file an agent)"

@@ -21,7 +21,12 @@ pub enum Policy<'a> {
         /// Seed of the choices.
         seed: u64,
     },
+    /// Anybody else, who writes the actions for a step; the number counts the steps since the reset.
+    Other(&'a mut ActFn<'a>),
 }
+
+/// Writes the actions for a step.
+pub type ActFn<'a> = dyn FnMut(&StepBatch, u64, &mut ActionBatch) -> coact_core::Result<()> + 'a;
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +72,7 @@ pub fn evaluate(
         match &mut policy {
             Policy::Greedy(learner) => learner.act(&step, ActMode::Greedy, &mut actions)?,
             Policy::Random { seed } => random_actions(env, &step, *seed, vector_steps, &mut actions)?,
+            Policy::Other(act) => act(&step, vector_steps, &mut actions)?,
         }
         env.step(&actions, &mut step)?;
         vector_steps += 1;

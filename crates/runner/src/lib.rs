@@ -21,7 +21,7 @@ pub mod training;
 
 pub use durable::write_atomic;
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, Policy, evaluate};
+pub use evaluate::{ActFn, Evaluation, Policy, evaluate};
 pub use settings::RunSettings;
 pub use state::TeamState;
 pub use training::{StopReason, Training, train};
