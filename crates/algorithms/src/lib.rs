@@ -12,6 +12,7 @@
 //! | `pqn-iql`, `pqn-vdn` | [`decomposition`]: PQN, Gallici et al. 2024 | rollouts | discrete actions; `pqn-vdn` a common reward |
 //! | `reinforce`, `ia2c`, `maa2c`, `ippo`, `mappo`, `coma`, `happo` | [`policy`]: see there | rollouts | `coma` discrete actions; `reinforce` episodes that fit into a rollout |
 //! | `maddpg`, `matd3`, `masac`, `isac` | [`actor_critic`]: see there | transitions | nothing |
+//! | `divided` | [`divided`]: parts of the team by different algorithms, Tan 1993 | transitions | every group in one part |
 //! | `hysteretic` | [`hysteretic`]: Matignon et al. 2007 | transitions | discrete actions, all legal; games of one state |
 //!
 //! Verified: gradients of every family against finite differences, the probe environments, equal bits at any number of threads
@@ -20,6 +21,7 @@
 
 pub mod actor_critic;
 pub mod decomposition;
+pub mod divided;
 pub mod error;
 pub mod hysteretic;
 pub mod learner;
@@ -55,6 +57,7 @@ pub static ALL: &[AlgorithmEntry] = &[
     decomposition::PQN_IQL,
     decomposition::PQN_VDN,
     hysteretic::HYSTERETIC,
+    divided::DIVIDED,
     policy::REINFORCE,
     policy::IA2C,
     policy::MAA2C,
