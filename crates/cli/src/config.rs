@@ -55,11 +55,14 @@ coact_core::settings! {
         /// Groups that play by a script and that the learner neither sees nor moves, a table from group to script, for
         /// example { agent = "flee" }.
         scripted: BTreeMap<String, String> = BTreeMap::new(),
+        /// Groups that play by the policy of another run in the same environment and learn no more, a table from group to
+        /// run folder, for example { agent = "runs/prey" }.
+        frozen: BTreeMap<String, String> = BTreeMap::new(),
     }
 }
 
 /// Tables of one environment, which mean nothing to another.
-const TABLES: [&str; 2] = ["env_options", "scripted"];
+const TABLES: [&str; 3] = ["env_options", "scripted", "frozen"];
 
 /// Keys that do not change results and so do not enter the configuration's hash, and the seed, over which runs of
 /// one configuration are compared.
@@ -328,7 +331,9 @@ impl Config {
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         // Groups that nobody else plays are left out, so that runs from before there were such groups keep their hash.
-        let nobody = |name: &str, value: &Value| name == "scripted" && *value == Value::Object(Map::new());
+        let nobody = |name: &str, value: &Value| {
+            ["scripted", "frozen"].contains(&name) && *value == Value::Object(Map::new())
+        };
         for (name, value) in self.entries() {
             if !NOT_HASHED.contains(&name) && !nobody(name, &value) {
                 hasher.update(format!("{name}={value}\n").as_bytes());

@@ -14,6 +14,7 @@ pub mod error;
 pub mod evaluate_command;
 pub mod fixed_policy;
 mod font;
+mod frozen;
 pub mod game_input;
 mod groups;
 pub mod list;
