@@ -79,9 +79,18 @@ fn fault(reason: String) -> Error {
 fn resolve(settings: &Value) -> Result<Value> {
     let mut settings: DividedSettings = crate::settings::parse(NAME, settings)?;
     for part in &mut settings.parts {
-        // Files and shells write an absent value as a word.
-        part.settings.values_mut().filter(|v| *v == "none").for_each(|v| *v = Value::Null);
-        if let Value::Object(all) = (entry_of(part)?.resolve)(&Value::Object(part.settings.clone()))? {
+        let entry = entry_of(part)?;
+        // Files and shells write an absent value as a word, which for other keys is a choice.
+        for key in entry.keys.iter().filter(|key| key.kind.starts_with("Option")) {
+            for name in std::iter::once(&key.name).chain(key.aliases) {
+                part.settings
+                    .get_mut(*name)
+                    .filter(|v| **v == "none")
+                    .into_iter()
+                    .for_each(|v| *v = Value::Null);
+            }
+        }
+        if let Value::Object(all) = (entry.resolve)(&Value::Object(part.settings.clone()))? {
             part.settings = all;
         }
     }
