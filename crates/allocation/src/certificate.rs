@@ -1,6 +1,8 @@
 //! Independent checks of answers, which share nothing with the methods that find them: only the problem and the
 //! answer are read, costs are added up anew, and dual prices prove how far a total can be from the best.
 
+use coact_core::math::pow_f64;
+
 use crate::assignment::{Assignment, Prices};
 use crate::matrix::{CostMatrix, Objective, SparseCosts};
 use crate::team::{Goal, Team};
@@ -240,7 +242,7 @@ pub fn check_plan(team: &Team, paths: &[Vec<usize>]) -> Result<PlanCertificate> 
     Ok(PlanCertificate {
         travel: travel.sum(),
         makespan: assigned().map(|t| starts[t] + tasks[t].duration).fold(0.0, f64::max),
-        reward: assigned().map(|t| tasks[t].reward * discount.powf(starts[t])).sum(),
+        reward: assigned().map(|t| tasks[t].reward * pow_f64(discount, starts[t])).sum(),
         unassigned: (0..tasks.len()).filter(|&t| robot_of[t].is_none()).collect(),
         starts: (0..tasks.len()).map(|t| robot_of[t].map(|_| starts[t])).collect(),
     })

@@ -1,6 +1,8 @@
 //! Robots and tasks in the plane: who can do what, where, when and after what; and what a plan for them is worth.
 //! Classes ND, ID and XD of [ST-SR-IA] and [ST-SR-TA]. Not here: how plans are found.
 
+use coact_core::math::pow_f64;
+
 use crate::taxonomy::{Class, Dependency, Horizon, RobotKind, TaskKind};
 use crate::{Error, Result};
 
@@ -242,7 +244,7 @@ impl Team {
     /// What a task is worth if it starts then.
     pub(crate) fn worth(&self, task: usize, start: f64) -> f64 {
         match self.goal {
-            Goal::Reward { discount } => self.tasks[task].reward * discount.powf(start),
+            Goal::Reward { discount } => self.tasks[task].reward * pow_f64(discount, start),
             _ => self.tasks[task].reward,
         }
     }

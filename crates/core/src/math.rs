@@ -105,6 +105,80 @@ pub fn ln_f64(x: f64) -> f64 {
     e as f64 * std::f64::consts::LN_2 + 2.0 * s * (1.0 + p)
 }
 
+/// `1 / n!` for n from 0.
+const INVERSE_FACTORIALS: [f64; 15] = [
+    1.0,
+    1.0,
+    1.0 / 2.0,
+    1.0 / 6.0,
+    1.0 / 24.0,
+    1.0 / 120.0,
+    1.0 / 720.0,
+    1.0 / 5_040.0,
+    1.0 / 40_320.0,
+    1.0 / 362_880.0,
+    1.0 / 3_628_800.0,
+    1.0 / 39_916_800.0,
+    1.0 / 479_001_600.0,
+    1.0 / 6_227_020_800.0,
+    1.0 / 87_178_291_200.0,
+];
+
+/// e^x in f64, within about two units in the last place; 0 below and infinity above the range of `f64`.
+pub fn exp_f64(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    if x < -745.2 {
+        return 0.0;
+    }
+    if x > 709.79 {
+        return f64::INFINITY;
+    }
+    let k = (x * std::f64::consts::LOG2_E).round();
+    // ln 2 in two parts, so that the remainder is exact.
+    let r = (x - k * 6.931_471_803_691_238e-1) - k * 1.908_214_929_270_587_7e-10;
+    let sum = INVERSE_FACTORIALS.iter().rev().fold(0.0, |sum, c| sum * r + c);
+    // Two factors: one power of two could underflow where the product does not.
+    let half = (k / 2.0).floor();
+    let power = |k: f64| f64::from_bits(((1023.0 + k) as u64) << 52);
+    sum * power(half) * power(k - half)
+}
+
+/// Whole exponents up to this are powers by multiplication.
+const MOST_PRODUCTS: f64 = 64.0;
+
+/// x^y in f64 for `x >= 0` (NaN below). Small whole exponents multiply; others are `e^(y ln x)`, whose relative error grows
+/// with the size of `y ln x`, in units of 2e-16.
+pub fn pow_f64(x: f64, y: f64) -> f64 {
+    if y == 0.0 || x == 1.0 {
+        return 1.0;
+    }
+    if x.is_nan() || y.is_nan() || x < 0.0 {
+        return f64::NAN;
+    }
+    if x == 0.0 || x == f64::INFINITY {
+        return if (x == 0.0) == (y > 0.0) { 0.0 } else { f64::INFINITY };
+    }
+    if y.fract() == 0.0 && y.abs() <= MOST_PRODUCTS {
+        let (mut n, mut square, mut product) = (y.abs() as u32, x, 1.0);
+        while n > 0 {
+            if n & 1 == 1 {
+                product *= square;
+            }
+            square *= square;
+            n >>= 1;
+        }
+        return if y > 0.0 { product } else { 1.0 / product };
+    }
+    // Numbers below the normal ones are raised by 2^54 first.
+    let ln = match x < f64::MIN_POSITIVE {
+        true => ln_f64(x * 18_014_398_509_481_984.0) - 54.0 * std::f64::consts::LN_2,
+        false => ln_f64(x),
+    };
+    exp_f64(y * ln)
+}
+
 /// cos(2 pi v) in f64 for v in [0, 1].
 pub fn cos_turn_f64(v: f64) -> f64 {
     // Fold to an eighth of a turn, where the Taylor series needs ten terms.
@@ -157,5 +231,29 @@ mod tests {
             assert!((ln_f64(x) - x.ln()).abs() <= 4e-16 * x.ln().abs().max(1.0), "ln({x})");
             assert!((cos_turn_f64(x) - (x * std::f64::consts::TAU).cos()).abs() < 1e-14, "cos({x})");
         }
+    }
+
+    #[test]
+    fn exponentials_and_powers_match_the_platform() {
+        let close =
+            |a: f64, b: f64, ulps: f64| a == b || (a - b).abs() <= ulps * f64::EPSILON * b.abs() + 1e-322;
+        for i in -74_500..70_970 {
+            let x = f64::from(i) * 1e-2;
+            assert!(close(exp_f64(x), x.exp(), 2.0), "exp({x}): {} {}", exp_f64(x), x.exp());
+        }
+        assert!(exp_f64(f64::NAN).is_nan() && exp_f64(800.0) == f64::INFINITY && exp_f64(-800.0) == 0.0);
+        for x in [1e-310, 1e-12, 0.3, 0.99, 1.0, 1.7, 40.0, 1e9] {
+            for y in [-3.0, -0.3, 0.0, 0.2, 1.0, 1.5, 2.0, 5.0, 17.25, 63.0] {
+                let exact = f64::powf(x, y);
+                let ulps = 4.0 + 2.0 * (y * x.ln()).abs();
+                assert!(close(pow_f64(x, y), exact, ulps), "{x}^{y}: {} {exact}", pow_f64(x, y));
+            }
+        }
+        for (x, y) in
+            [(0.0, 2.0), (0.0, -2.0), (0.0, 0.5), (f64::INFINITY, 1.0), (f64::INFINITY, -0.5), (0.0, 0.0)]
+        {
+            assert_eq!(pow_f64(x, y), f64::powf(x, y), "{x}^{y}");
+        }
+        assert!(pow_f64(-1.0, 0.5).is_nan() && pow_f64(0.5, f64::NAN).is_nan());
     }
 }

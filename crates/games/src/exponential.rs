@@ -1,34 +1,7 @@
 //! Exponentials and logarithms of `f64` by fixed sums, the same bits on every machine.
 
 use coact_core::math::ln_f64;
-
-const LOG2_E: f64 = std::f64::consts::LOG2_E;
-/// High part of ln 2, exact in products with small integers; and the rest.
-const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
-const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-
-/// `e^x`; 0 below and infinity above the range of `f64`.
-pub(crate) fn exp(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    if x > 709.0 {
-        return if x > 709.78 { f64::INFINITY } else { exp(x - 1.0) * std::f64::consts::E };
-    }
-    if x < -745.2 {
-        return 0.0;
-    }
-    let k = (x * LOG2_E).round();
-    let r = (x - k * LN2_HIGH) - k * LN2_LOW;
-    // Taylor up to r^13 / 13!, below 1e-17 for |r| <= 0.35.
-    let sum = (1..=13).rev().fold(1.0, |sum, n| 1.0 + sum * r / f64::from(n));
-    let half = (k / 2.0).floor() as i32;
-    sum * power_of_two(half) * power_of_two(k as i32 - half)
-}
-
-fn power_of_two(k: i32) -> f64 {
-    f64::from_bits(((k + 1023) as u64) << 52)
-}
+pub(crate) use coact_core::math::{exp_f64 as exp, pow_f64 as pow};
 
 /// `e^x - 1`, accurate near zero.
 pub(crate) fn exp_m1(x: f64) -> f64 {

@@ -6,7 +6,7 @@
 //! hold each to its bound.
 
 use crate::error::{Error, Result};
-use crate::exponential::exp;
+use crate::exponential::{exp, ln};
 use crate::normal_form::{Mixed, NormalForm, maximum, minimum};
 
 /// How a player turns past regrets into a strategy.
@@ -95,7 +95,7 @@ impl<'a> RegretPlay<'a> {
             Rule::Hedge(rate) => {
                 let best = regrets.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
                 let range = if self.ranges[player] > 0.0 { self.ranges[player] } else { 1.0 };
-                let falling = (8.0 * (x.len() as f64).ln() / (self.rounds + 1) as f64).sqrt() / range;
+                let falling = (8.0 * ln(x.len() as f64) / (self.rounds + 1) as f64).sqrt() / range;
                 let rate = rate.unwrap_or(falling);
                 x.iter_mut().zip(regrets).for_each(|(x, r)| *x = exp(rate * (r - best)));
             }

@@ -17,6 +17,7 @@ use super::response::{Assessment, assess_plans};
 use super::sequence::SequenceForm;
 use super::walk::Layout;
 use super::{Profile, Tree};
+use crate::exponential::pow;
 use crate::{Error, Result};
 
 /// What happens to regret after an update.
@@ -210,13 +211,13 @@ impl Cfr {
     }
 }
 
-/// `t^exponent`, correctly rounded for the exponents that are used (and `t` up to 200,000).
+/// `t^exponent`, the same bits on every machine; correctly rounded for the usual exponents (and `t` up to 200,000).
 fn power(t: f64, exponent: f64) -> f64 {
     match exponent {
         0.0 => 1.0,
         1.0 => t,
         1.5 => (t * t * t).sqrt(),
         2.0 => t * t,
-        _ => t.powf(exponent),
+        _ => pow(t, exponent),
     }
 }

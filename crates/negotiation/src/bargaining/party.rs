@@ -11,6 +11,7 @@
 //! - Random: any outcome above the reservation.
 
 use coact_core::Stream;
+use coact_core::math::pow_f64;
 
 use super::scenario::Space;
 use crate::{Error, Result};
@@ -227,7 +228,7 @@ impl Party {
 }
 
 fn aspiration(most: f64, least: f64, time: f64, exponent: f64) -> f64 {
-    most - (most - least) * time.clamp(0.0, 1.0).powf(1.0 / exponent)
+    most - (most - least) * pow_f64(time.clamp(0.0, 1.0), 1.0 / exponent)
 }
 
 /// The value of each issue in an outcome.

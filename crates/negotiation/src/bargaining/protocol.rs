@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use coact_core::math::pow_f64;
 use coact_messaging::{Agent, Context, Counts, Message, Pacing, Settings, Simulator, Topology};
 
 use super::party::{Party, Strategy};
@@ -154,7 +155,7 @@ fn utilities(scenario: &Scenario, space: &Space, agreement: Option<usize>, time:
     let raw = agreement.map_or_else(|| space.reservations.clone(), |outcome| space.at(outcome));
     raw.iter()
         .zip(&scenario.profiles)
-        .map(|(utility, profile)| utility * profile.discount.powf(time))
+        .map(|(utility, profile)| utility * pow_f64(profile.discount, time))
         .collect()
 }
 

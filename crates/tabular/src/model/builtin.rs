@@ -4,6 +4,7 @@
 //! taxi of the Gymnasium toy-text collection.
 
 use super::{Model, ModelBuilder, read_grid};
+use crate::exponential::exp;
 use crate::{Error, Result};
 
 /// A model that comes with the crate.
@@ -193,7 +194,7 @@ const CARS: usize = 20;
 
 /// Probabilities of 0, 1, ... of a Poisson distribution with a whole mean; enough for a tail below 1e-16.
 fn poisson(mean: i32) -> Vec<f64> {
-    let mut p = vec![1.0 / std::f64::consts::E.powi(mean)];
+    let mut p = vec![exp(-f64::from(mean))];
     for k in 1..64 {
         p.push(p[k - 1] * f64::from(mean) / k as f64);
     }
