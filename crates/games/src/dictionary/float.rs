@@ -135,6 +135,25 @@ impl Dictionary for FloatDictionary {
         if (x - y).abs() <= TIE * (1.0 + x.abs()) { Ordering::Equal } else { x.total_cmp(&y) }
     }
 
+    /// The same as by [`Dictionary::compare_ratios`], with one division a row.
+    fn least_ratios(&self, column: usize, over: usize, n_rows: usize, rows: &mut Vec<usize>) {
+        rows.clear();
+        let mut least = f64::INFINITY;
+        for (row, line) in self.entries.chunks_exact(self.n_columns).take(n_rows).enumerate() {
+            if line[over] <= ZERO {
+                continue;
+            }
+            let ratio = line[column] / line[over];
+            if !rows.is_empty() && (ratio - least).abs() <= TIE * (1.0 + ratio.abs()) {
+                rows.push(row);
+            } else if rows.is_empty() || ratio < least {
+                rows.clear();
+                rows.push(row);
+                least = ratio;
+            }
+        }
+    }
+
     fn value(&self, row: usize, column: usize) -> f64 {
         self.at(row, column) * (self.column_scale[column] / self.row_scale[row])
     }

@@ -20,6 +20,8 @@ pub struct IntegerDictionary {
     table: Table,
     row_scale: Vec<Rational>,
     column_scale: Vec<Rational>,
+    /// Bits that hold every minor of the first table, and so every entry ever; none where that is not known.
+    minor_bits: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,8 +53,10 @@ trait Machine: Copy + Ord + Into<BigInt> + ToPrimitive {
     fn or(self, other: Self) -> Self;
     fn bits(self) -> u32;
     fn trailing_zeros(self) -> u32;
-    /// `(self * p - f * r) * inverse >> shift`, modulo `2^BITS`.
-    fn update(self, p: Self, f: Self, r: Self, inverse: Self, shift: u32) -> Self;
+    /// `self * p - f * r >> shift`, modulo `2^BITS`.
+    fn update(self, p: Self, f: Self, r: Self, shift: u32) -> Self;
+    /// `self * other` modulo `2^BITS`.
+    fn times(self, other: Self) -> Self;
     /// Inverse of the odd part modulo `2^BITS`.
     fn odd_inverse(self) -> Self;
     /// Sign of `self * d - b * c`, where `d` and `b` may be of any sign.
@@ -86,8 +90,13 @@ macro_rules! machine {
             }
 
             #[inline(always)]
-            fn update(self, p: Self, f: Self, r: Self, inverse: Self, shift: u32) -> Self {
-                self.wrapping_mul(p).wrapping_sub(f.wrapping_mul(r)).wrapping_mul(inverse) >> shift
+            fn update(self, p: Self, f: Self, r: Self, shift: u32) -> Self {
+                self.wrapping_mul(p).wrapping_sub(f.wrapping_mul(r)) >> shift
+            }
+
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self.wrapping_mul(other)
             }
 
             fn odd_inverse(self) -> Self {
@@ -109,30 +118,47 @@ macro_rules! machine {
 }
 
 machine!(i64, |a, d, b, c| (i128::from(a) * i128::from(d)).cmp(&(i128::from(b) * i128::from(c))));
-machine!(i128, |a, d, b, c| match (a.checked_mul(d), b.checked_mul(c)) {
-    (Some(x), Some(y)) => x.cmp(&y),
-    _ => (BigInt::from(a) * BigInt::from(d)).cmp(&(BigInt::from(b) * BigInt::from(c))),
-});
+machine!(i128, compare_wide);
+
+/// Sign of `a * d - b * c`, by products of 256 bits.
+fn compare_wide(a: i128, d: i128, b: i128, c: i128) -> Ordering {
+    let (left, right) = (a.signum() * d.signum(), b.signum() * c.signum());
+    let sizes = || {
+        wide_product(a.unsigned_abs(), d.unsigned_abs())
+            .cmp(&wide_product(b.unsigned_abs(), c.unsigned_abs()))
+    };
+    left.cmp(&right).then_with(|| if left < 0 { sizes().reverse() } else { sizes() })
+}
+
+/// `a * b` as its high and its low half.
+fn wide_product(a: u128, b: u128) -> (u128, u128) {
+    let low = |x: u128| x & u128::from(u64::MAX);
+    let (cross, other) = (low(a) * (b >> 64), (a >> 64) * low(b));
+    let least = low(a) * low(b);
+    let middle = (least >> 64) + low(cross) + low(other);
+    ((a >> 64) * (b >> 64) + (cross >> 64) + (other >> 64) + (middle >> 64), middle << 64 | low(least))
+}
 
 impl<I: Machine> Grid<I> {
     /// Pivots, unless an entry might not fit; then nothing has changed.
     #[must_use]
-    fn pivot(&mut self, row: usize, column: usize) -> bool {
+    fn pivot(&mut self, row: usize, column: usize, minor_bits: Option<u32>) -> bool {
         let n = self.n_columns;
         let p = self.entries[row * n + column];
         let divisor = self.denominator;
         let shift = divisor.trailing_zeros();
-        let size = p.spread().bits();
-        for (i, &bits) in self.row_bits.iter().enumerate() {
-            let factor = self.entries[i * n + column].bits();
-            let widest = (bits + size).max(factor + self.row_bits[row]) + 1;
-            if i != row && widest + 2 + shift > I::BITS + divisor.bits() - 1 {
-                return false;
-            }
+        // Results are right as soon as they fit once shifted: only their lowest bits are ever computed.
+        let always_fits = minor_bits.is_some_and(|bits| bits + shift < I::BITS);
+        if !always_fits && !self.next_fits(row, column, shift) {
+            return false;
         }
         let negative = p < I::ZERO;
         let (p, inverse) = (if negative { p.negate() } else { p }, divisor.odd_inverse());
-        self.pivot_row.copy_from_slice(&self.entries[row * n..][..n]);
+        // Both products of an entry take the inverse along, which saves a third one.
+        let by_pivot = p.times(inverse);
+        for (to, &from) in self.pivot_row.iter_mut().zip(&self.entries[row * n..][..n]) {
+            *to = from.times(inverse);
+        }
         self.pivot_row[column] = I::ZERO;
         for (i, line) in self.entries.chunks_exact_mut(n).enumerate() {
             if i == row {
@@ -145,7 +171,7 @@ impl<I: Machine> Grid<I> {
             let by = if negative { factor.negate() } else { factor };
             let mut all = I::ZERO;
             for (x, &r) in line.iter_mut().zip(&self.pivot_row) {
-                *x = x.update(p, by, r, inverse, shift);
+                *x = x.update(by_pivot, by, r, shift);
                 all = all.or(x.spread());
             }
             line[column] = by.negate();
@@ -159,6 +185,17 @@ impl<I: Machine> Grid<I> {
         self.row_bits[row] = line.iter().map(|x| x.bits()).max().unwrap_or(0);
         self.denominator = p;
         true
+    }
+
+    /// Whether the sizes of factors show that no entry after a pivot is too large.
+    fn next_fits(&self, row: usize, column: usize, shift: u32) -> bool {
+        let n = self.n_columns;
+        let size = self.entries[row * n + column].spread().bits();
+        (0..self.row_bits.len()).filter(|&i| i != row).all(|i| {
+            let factor = self.entries[i * n + column].bits();
+            let widest = (self.row_bits[i] + size).max(factor + self.row_bits[row]) + 1;
+            widest + 2 + shift < I::BITS + self.denominator.bits()
+        })
     }
 
     fn widen<J: Clone + From<I>>(&self, zero: J) -> Grid<J> {
@@ -234,6 +271,16 @@ impl IntegerDictionary {
     }
 }
 
+/// Bits (with a sign) that hold every minor of a table: by Hadamard none is larger than the product of its rows' lengths.
+fn minor_bits(entries: &[BigInt], n_columns: usize) -> Option<u32> {
+    let squared = |row: &[BigInt]| -> f64 { row.iter().filter_map(ToPrimitive::to_f64).map(|x| x * x).sum() };
+    // A little more than it is, for rounding.
+    let rows = entries.chunks_exact(n_columns.max(1)).map(|row| squared(row).max(1.0) * (1.0 + 1e-12));
+    let product: f64 = rows.product();
+    let exponent = (product.to_bits() >> 52) as u32;
+    product.is_finite().then(|| (exponent - 1023) / 2 + 2)
+}
+
 /// Scales a row to integers without a common factor; gives the factor.
 fn clear_fractions(row: &[Rational], to: &mut Vec<BigInt>) -> Rational {
     let denominator = row.iter().fold(BigInt::one(), |l, x| l.lcm(x.denom()));
@@ -262,6 +309,7 @@ impl Dictionary for IntegerDictionary {
             let row = &integers[i * n_columns..][..n_columns];
             row.iter().map(|x| x.bits() as u32 + 1).max().unwrap_or(1)
         };
+        let minor_bits = minor_bits(&integers, n_columns);
         let small: Option<Vec<i64>> = integers.iter().map(narrow).collect();
         let table = match small {
             Some(entries) => Table::Small(Grid {
@@ -279,7 +327,7 @@ impl Dictionary for IntegerDictionary {
                 pivot_row: vec![BigInt::zero(); n_columns],
             }),
         };
-        Self { table, row_scale, column_scale: vec![Rational::one(); n_columns] }
+        Self { table, row_scale, column_scale: vec![Rational::one(); n_columns], minor_bits }
     }
 
     fn n_rows(&self) -> usize {
@@ -294,10 +342,11 @@ impl Dictionary for IntegerDictionary {
         assert!(self.sign(row, column).is_ne(), "pivot on a zero at ({row}, {column})");
         loop {
             let wider = match &mut self.table {
-                Table::Small(grid) => (!grid.pivot(row, column)).then(|| Table::Wide(grid.widen(0))),
-                Table::Wide(grid) => {
-                    (!grid.pivot(row, column)).then(|| Table::Big(grid.widen(BigInt::zero())))
+                Table::Small(grid) => {
+                    (!grid.pivot(row, column, self.minor_bits)).then(|| Table::Wide(grid.widen(0)))
                 }
+                Table::Wide(grid) => (!grid.pivot(row, column, self.minor_bits))
+                    .then(|| Table::Big(grid.widen(BigInt::zero()))),
                 Table::Big(grid) => {
                     grid.pivot(row, column);
                     None
@@ -338,6 +387,22 @@ impl Dictionary for IntegerDictionary {
         }
     }
 
+    fn least_ratios(&self, column: usize, over: usize, n_rows: usize, rows: &mut Vec<usize>) {
+        match &self.table {
+            Table::Small(grid) => least_ratios(grid, column, over, n_rows, rows),
+            Table::Wide(grid) => least_ratios(grid, column, over, n_rows, rows),
+            Table::Big(grid) => {
+                let at = |row: usize, column: usize| &grid.entries[row * grid.n_columns + column];
+                super::least_ratios(
+                    n_rows,
+                    rows,
+                    |row| at(row, over).is_positive(),
+                    |a, b| (at(a, column) * at(b, over)).cmp(&(at(b, column) * at(a, over))),
+                );
+            }
+        }
+    }
+
     fn value(&self, row: usize, column: usize) -> Rational {
         let entry = Rational::new(self.integer(row, column), self.denominator());
         entry * &self.column_scale[column] / &self.row_scale[row]
@@ -345,6 +410,7 @@ impl Dictionary for IntegerDictionary {
 
     fn set_artificial(&mut self, column: usize, rows: &[bool]) {
         // The column of a variable whose coefficients in the first table are integers: minus the basis' sum.
+        self.minor_bits = None;
         match &mut self.table {
             Table::Small(grid) => set_artificial(grid, column, rows),
             Table::Wide(grid) => set_artificial(grid, column, rows),
@@ -361,6 +427,17 @@ impl Dictionary for IntegerDictionary {
 fn compare_ratios<I: Machine>(grid: &Grid<I>, column: usize, over: usize, a: usize, b: usize) -> Ordering {
     let at = |row: usize, column: usize| grid.entries[row * grid.n_columns + column];
     at(a, column).compare_products(at(b, over), at(b, column), at(a, over))
+}
+
+fn least_ratios<I: Machine>(
+    grid: &Grid<I>,
+    column: usize,
+    over: usize,
+    n_rows: usize,
+    rows: &mut Vec<usize>,
+) {
+    let positive = |row: usize| grid.entries[row * grid.n_columns + over] > I::ZERO;
+    super::least_ratios(n_rows, rows, positive, |a, b| compare_ratios(grid, column, over, a, b));
 }
 
 fn set_artificial<I: Machine>(grid: &mut Grid<I>, column: usize, rows: &[bool]) {

@@ -61,19 +61,12 @@ pub trait Dictionary: Clone + Debug + Send {
     /// The rows in which `t[row][column] / t[row][over]` is least, among the first `n_rows` whose `over` is
     /// positive; more than one where ratios tie, none where no row is positive.
     fn least_ratios(&self, column: usize, over: usize, n_rows: usize, rows: &mut Vec<usize>) {
-        rows.clear();
-        for row in (0..n_rows).filter(|&row| self.sign(row, over).is_gt()) {
-            let order =
-                rows.first().map_or(Ordering::Less, |&best| self.compare_ratios(column, over, row, best));
-            match order {
-                Ordering::Less => {
-                    rows.clear();
-                    rows.push(row);
-                }
-                Ordering::Equal => rows.push(row),
-                Ordering::Greater => {}
-            }
-        }
+        least_ratios(
+            n_rows,
+            rows,
+            |row| self.sign(row, over).is_gt(),
+            |a, b| self.compare_ratios(column, over, a, b),
+        );
     }
 
     /// An entry without scales.
@@ -87,6 +80,26 @@ pub trait Dictionary: Clone + Debug + Send {
 
     /// Sets a column to `-1` (in the scale of each row) where `rows` says so and to zero elsewhere.
     fn set_artificial(&mut self, column: usize, rows: &[bool]);
+}
+
+/// The least of the rows that are in, and those equal to it.
+fn least_ratios(
+    n_rows: usize,
+    rows: &mut Vec<usize>,
+    is_in: impl Fn(usize) -> bool,
+    compare: impl Fn(usize, usize) -> Ordering,
+) {
+    rows.clear();
+    for row in (0..n_rows).filter(|&row| is_in(row)) {
+        match rows.first().map_or(Ordering::Less, |&best| compare(row, best)) {
+            Ordering::Less => {
+                rows.clear();
+                rows.push(row);
+            }
+            Ordering::Equal => rows.push(row),
+            Ordering::Greater => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! lexicographically, which is the game perturbed a little: no walk cycles and none loses its way.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
@@ -22,6 +23,41 @@ pub(crate) fn no_labels(n_labels: usize) -> Labels {
 
 pub(crate) fn toggle(labels: &mut [u64], label: usize) {
     labels[label / 64] ^= 1 << (label % 64);
+}
+
+pub(crate) fn has(labels: &[u64], label: usize) -> bool {
+    labels[label / 64] >> (label % 64) & 1 == 1
+}
+
+/// Builds the hashes of sets of labels.
+pub(crate) type ByLabels = BuildHasherDefault<LabelHasher>;
+
+/// A hash of words in a few cycles each: a walk looks up every neighbor of every vertex.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LabelHasher(u64);
+
+impl Hasher for LabelHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // Both halves of a product with an odd number without pattern (the golden ratio's fraction).
+        let product = u128::from(self.0.rotate_left(5) ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A polytope with the vertex it stands at.
@@ -41,7 +77,7 @@ pub(crate) struct Vertex {
     /// All labels, of which there are more than the dimension where the game is degenerate.
     pub(crate) labels: Labels,
     /// Nonbasic labels.
-    pub(crate) basis: Vec<usize>,
+    pub(crate) basis: Labels,
 }
 
 /// Payoffs as positive whole multiples of a unit (floats: between 1 and 2).
@@ -139,10 +175,9 @@ impl<S: Scalar> Polytope<S> {
         }
     }
 
-    /// Labels of the vertex beyond its basis, where the game is degenerate.
-    fn labels(&self) -> Labels {
-        let mut labels = no_labels(self.n_labels());
-        self.tableau.nonbasic.iter().for_each(|&l| toggle(&mut labels, l));
+    /// All labels of the vertex: those of its basis, and more where the game is degenerate.
+    fn labels(&self, basis: &Labels) -> Labels {
+        let mut labels = basis.clone();
         for (row, &label) in self.tableau.basic.iter().enumerate() {
             if self.tableau.table.sign(row, self.right()).is_eq() {
                 toggle(&mut labels, label);
@@ -159,8 +194,10 @@ impl<S: Scalar> Polytope<S> {
         let mut basis = no_labels(self.n_labels());
         self.tableau.nonbasic.iter().for_each(|&l| toggle(&mut basis, l));
         let origin = basis.clone();
-        let mut visited = HashSet::from([basis.clone()]);
-        let mut seen = HashSet::new();
+        let mut visited: HashSet<Labels, ByLabels> = HashSet::default();
+        visited.insert(basis.clone());
+        // Degenerate vertices, which have several bases.
+        let mut seen: HashSet<Labels, ByLabels> = HashSet::default();
         let mut vertices = Vec::new();
         // Pivots from the start to here, each with the next column to try at the vertex it left.
         let mut trail: Vec<(usize, usize)> = Vec::new();
@@ -172,28 +209,32 @@ impl<S: Scalar> Polytope<S> {
                 column = back + 1;
                 continue;
             }
+            if trail.last().is_some_and(|&(_, back)| back == column) {
+                // The edge we came by.
+                column += 1;
+                continue;
+            }
             let Some(row) = self.leaving(column) else {
                 return Err(Error::Inaccurate { what: "the walk along a best-response polytope" });
             };
             let (entering, leaving) = (self.tableau.nonbasic[column], self.tableau.basic[row]);
             toggle(&mut basis, entering);
             toggle(&mut basis, leaving);
-            let known = visited.contains(&basis);
-            toggle(&mut basis, entering);
-            toggle(&mut basis, leaving);
-            if known {
+            if visited.contains(&basis) {
+                toggle(&mut basis, entering);
+                toggle(&mut basis, leaving);
                 column += 1;
                 continue;
             }
-            self.walk(row, column, &mut basis);
-            trail.push((row, column));
             visited.insert(basis.clone());
+            self.tableau.pivot(row, column);
+            trail.push((row, column));
             column = 0;
-            let labels = self.labels();
-            if labels != origin && seen.insert(labels.clone()) {
-                vertices.push(Vertex { labels, basis: self.tableau.nonbasic.clone() });
+            let labels = self.labels(&basis);
+            if labels == basis || (labels != origin && seen.insert(labels.clone())) {
+                vertices.push(Vertex { labels, basis: basis.clone() });
             }
-            if visited.len() % 1024 == 0 && !observe(visited.len()) {
+            if visited.len().is_multiple_of(1024) && !observe(visited.len()) {
                 return Err(Error::Stopped { what: "vertex enumeration", after: visited.len() });
             }
         }
@@ -206,13 +247,11 @@ impl<S: Scalar> Polytope<S> {
     }
 
     /// Goes to the vertex with these nonbasic labels.
-    pub(crate) fn go_to(&mut self, nonbasic: &[usize]) -> Result<()> {
-        let mut wanted = vec![false; self.n_labels()];
-        nonbasic.iter().for_each(|&l| wanted[l] = true);
+    pub(crate) fn go_to(&mut self, wanted: &Labels) -> Result<()> {
         loop {
-            let rows = (0..self.slacks.len()).filter(|&i| wanted[self.tableau.basic[i]]);
+            let rows = (0..self.slacks.len()).filter(|&i| has(wanted, self.tableau.basic[i]));
             let places = rows.flat_map(|i| {
-                (0..self.own.len()).filter(|&j| !wanted[self.tableau.nonbasic[j]]).map(move |j| (i, j))
+                (0..self.own.len()).filter(|&j| !has(wanted, self.tableau.nonbasic[j])).map(move |j| (i, j))
             });
             let table = &self.tableau.table;
             let mut open = false;

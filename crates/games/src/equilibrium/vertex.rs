@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::equilibrium::polytope::{Labels, Polytope, Vertex, no_labels, polytopes, toggle};
+use crate::equilibrium::polytope::{ByLabels, Labels, Polytope, Vertex, no_labels, polytopes, toggle};
 use crate::error::Result;
 use crate::normal_form::{Mixed, NormalForm};
 use crate::scalar::Scalar;
@@ -71,21 +71,22 @@ fn complementary(of_p: &[Vertex], of_q: &[Vertex], n_labels: usize) -> Vec<(usiz
     let mut all = no_labels(n_labels);
     (0..n_labels).for_each(|l| toggle(&mut all, l));
     let missing = |v: &Vertex| -> Labels { v.labels.iter().zip(&all).map(|(l, a)| a & !l).collect() };
-    let simple = |list: &[Vertex]| {
-        let size = |v: &Vertex| v.labels.iter().map(|w| w.count_ones() as usize).sum::<usize>();
-        list.iter().all(|v| size(v) == v.basis.len())
-    };
-    if simple(of_p) && simple(of_q) {
-        let by_labels: HashMap<&Labels, usize> =
-            of_q.iter().enumerate().map(|(y, v)| (&v.labels, y)).collect();
-        let partner = |(x, v)| by_labels.get(&missing(v)).map(|&y| (x, y));
-        return of_p.iter().enumerate().filter_map(partner).collect();
-    }
+    // Two simple vertices must complement each other exactly; only a degenerate one has labels to spare.
+    let simple = |v: &Vertex| v.labels == v.basis;
+    let degenerate = |list: &[Vertex]| (0..list.len()).filter(|&i| !simple(&list[i])).collect::<Vec<usize>>();
+    let (degenerate_p, degenerate_q) = (degenerate(of_p), degenerate(of_q));
+    let by_labels: HashMap<&Labels, usize, ByLabels> =
+        of_q.iter().enumerate().filter(|(_, v)| simple(v)).map(|(y, v)| (&v.labels, y)).collect();
+    let covers = |w: &Vertex, missing: &Labels| w.labels.iter().zip(missing).all(|(l, m)| m & !l == 0);
     let mut pairs = Vec::new();
-    for (x, v) in of_p.iter().enumerate() {
+    for (x, v) in of_p.iter().enumerate().filter(|(_, v)| simple(v)) {
         let missing = missing(v);
-        let covers = |w: &Vertex| w.labels.iter().zip(&missing).all(|(l, m)| m & !l == 0);
-        pairs.extend(of_q.iter().enumerate().filter(|(_, w)| covers(w)).map(|(y, _)| (x, y)));
+        pairs.extend(by_labels.get(&missing).map(|&y| (x, y)));
+        pairs.extend(degenerate_q.iter().filter(|&&y| covers(&of_q[y], &missing)).map(|&y| (x, y)));
+    }
+    for x in degenerate_p {
+        let missing = missing(&of_p[x]);
+        pairs.extend((0..of_q.len()).filter(|&y| covers(&of_q[y], &missing)).map(|y| (x, y)));
     }
     pairs
 }
