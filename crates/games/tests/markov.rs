@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use coact_games::markov::certificate::certify;
+use coact_games::markov::certificate::{assess, certify};
 use coact_games::markov::grid_games::{self, grid_game_1, grid_game_2};
-use coact_games::markov::learn::{Concept, JointQ, MarkovLearner, Rates, Selection, WolfPhc, train};
+use coact_games::markov::learn::{
+    Concept, JointQ, METHODS, MarkovLearner, Rates, Selection, Settings, WolfPhc, train, train_with,
+};
 use coact_games::markov::shapley::{Form, Options, solve};
 use coact_games::markov::stage::MatrixGame;
 use coact_games::markov::{MarkovGame, MarkovGameBuilder, soccer};
@@ -271,4 +273,63 @@ fn a_terminated_step_is_worth_its_reward_and_a_cut_one_bootstraps() {
     let mut learner = JointQ::new(&game, Concept::Friend, rates, 5.0).unwrap();
     train(&game, &mut learner, 2_000, 3, 0).unwrap();
     close(learner.value(0, 0), 1.0, 1e-9);
+}
+
+/// Best answers to strategies by hand: a player who always shows heads is beaten in every round.
+#[test]
+fn assessments_find_what_a_best_answer_gains() {
+    let game = repeated(&[1.0, -1.0, -1.0, 1.0], 2, 0.9);
+    let even = assess(&game, &[vec![0.5, 0.5], vec![0.5, 0.5]]).unwrap();
+    close(even.nash_conv(), 0.0, 1e-12);
+    let heads = assess(&game, &[vec![1.0, 0.0], vec![0.25, 0.75]]).unwrap();
+    // The first gets 1/4 - 3/4 a round and could get 1/2; the second could get 1. Ten rounds' worth at 0.9.
+    close(heads.values[0][0], -5.0, 1e-9);
+    close(heads.gains[0], 10.0, 1e-9);
+    close(heads.best[1][0], 10.0, 1e-9);
+    close(heads.gains[1], 5.0, 1e-9);
+    assert!(
+        assess(&game, &[vec![1.0, 0.0]]).is_err()
+            && assess(&game, &[vec![0.6, 0.6], vec![1.0, 0.0]]).is_err()
+    );
+    assert!(assess(&repeated(&[1.0], 1, 1.0), &[vec![1.0], vec![1.0]]).is_err());
+}
+
+/// What solves a game leaves nothing to gain, and no strategy of soccer is safe that ignores the ball.
+#[test]
+fn assessments_agree_with_solutions() {
+    let game = soccer::soccer(0.9).unwrap();
+    let solution = solve(&game, Form::Newton, &Options::default()).unwrap();
+    let solved = assess(&game, &[solution.row, solution.column]).unwrap();
+    assert!(solved.nash_conv() < 1e-7, "{}", solved.nash_conv());
+    solved.values[0].iter().zip(&solution.values).for_each(|(a, b)| close(*a, *b, 1e-7));
+    let uniform = vec![0.2; 5 * game.n_states()];
+    assert!(assess(&game, &[uniform.clone(), uniform]).unwrap().gains.iter().all(|&g| g > 0.3));
+}
+
+/// Every learner by name plays a game with a dominant action for each, to its end.
+#[test]
+fn every_named_learner_finds_dominant_actions() {
+    let mut b = MarkovGameBuilder::new(2, &[2, 2], 0.5);
+    b.terminal(1);
+    for joint in 0..4 {
+        let (a, c) = ((joint / 2) as f64, (joint % 2) as f64);
+        b.outcome(0, joint, 1, 1.0, &[a + 0.1 * c, 2.0 * c + 0.1 * a]);
+    }
+    let game = b.build().unwrap();
+    for method in METHODS {
+        let rates = Rates { alpha: 0.5, alpha_decay: 1.0, explore: 0.3, ..Rates::default() };
+        let settings = Settings { rates, delta_win: 0.05, delta_lose: 0.2, ..Settings::default() };
+        let mut learner = method.start(&game, &settings).unwrap();
+        let mut steps = 0;
+        let mut before = |step: u64, learner: &mut dyn MarkovLearner| {
+            steps = step + 1;
+            learner.set_rates(0.5, if step < 250 { 0.5 } else { 0.1 });
+            Ok(())
+        };
+        train_with(&game, learner.as_mut(), 500, 10, 7, &mut before).unwrap();
+        assert_eq!(steps, 500);
+        let learned: Vec<Vec<f64>> =
+            (0..2).map(|i| (0..2).flat_map(|s| learner.strategy(i, s).to_vec()).collect()).collect();
+        assert!(assess(&game, &learned).unwrap().nash_conv() < 1e-6, "{}: {learned:?}", method.name);
+    }
 }

@@ -293,4 +293,9 @@ impl MarkovLearner for JointQ {
         let n = self.n_actions[player];
         &self.strategies[player][state * n..][..n]
     }
+
+    fn set_rates(&mut self, alpha: f64, explore: f64) {
+        self.alpha = alpha;
+        self.rates.explore = explore;
+    }
 }

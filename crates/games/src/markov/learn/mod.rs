@@ -3,13 +3,17 @@
 //! [`JointQ`] keeps one table a player over joint actions and values the next state by a solution of the game that the
 //! tables form there: minimax-Q, Nash-Q, correlated-Q, friend-or-foe-Q. [`WolfPhc`] keeps a table over own actions only.
 //!
+//! [`METHODS`] lists them by name.
+//!
 //! A terminated step is worth its reward and nothing after; an episode that is cut after `max_steps` was truncated, and its
 //! last step bootstraps like any other.
 
 mod joint_q;
+mod methods;
 mod wolf;
 
 pub use joint_q::{Concept, JointQ, Selection};
+pub use methods::{METHODS, MethodEntry, Settings};
 pub use wolf::WolfPhc;
 
 use coact_core::{Purpose, Stream};
@@ -76,6 +80,10 @@ pub trait MarkovLearner {
 
     /// Strategy of one player in a state, without exploration.
     fn strategy(&self, player: usize, state: usize) -> &[f64];
+
+    /// From now on this learning rate (which goes on falling by its factor, if it has one) and this probability of
+    /// exploring, for schedules.
+    fn set_rates(&mut self, alpha: f64, explore: f64);
 }
 
 /// Lets a learner play for `n_steps`; episodes are cut after `max_steps`.
@@ -89,13 +97,29 @@ pub fn train(
     max_steps: u32,
     seed: u64,
 ) -> Result<()> {
+    train_with(game, learner, n_steps, max_steps, seed, &mut |_, _| Ok(()))
+}
+
+/// [`train`], with `before` called with the number of each step before it is taken, for schedules and measurements.
+///
+/// # Errors
+/// A fault of the learner or of `before`.
+pub fn train_with(
+    game: &MarkovGame,
+    learner: &mut dyn MarkovLearner,
+    n_steps: u64,
+    max_steps: u32,
+    seed: u64,
+    before: &mut dyn FnMut(u64, &mut dyn MarkovLearner) -> Result<()>,
+) -> Result<()> {
     let mut explore = Stream::new(seed, Purpose::Explore, 0, 0);
     let mut world = Stream::new(seed, Purpose::Step, 0, 0);
     let mut actions = vec![0; game.n_players()];
     let mut rewards = vec![0.0; game.n_players()];
     let mut state = game.sample_start(&mut world);
     let mut age = 0;
-    for _ in 0..n_steps {
+    for step in 0..n_steps {
+        before(step, learner)?;
         learner.act(state, &mut explore, &mut actions);
         let joint = game.joint(&actions);
         for (player, reward) in rewards.iter_mut().enumerate() {

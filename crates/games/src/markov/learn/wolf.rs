@@ -122,6 +122,11 @@ impl MarkovLearner for WolfPhc {
         let n = self.n_actions[player];
         &self.policy[player][state * n..][..n]
     }
+
+    fn set_rates(&mut self, alpha: f64, explore: f64) {
+        self.alpha = alpha;
+        self.rates.explore = explore;
+    }
 }
 
 /// Moves up to `delta / (A - 1)` of probability from each other action to the greedy one.
