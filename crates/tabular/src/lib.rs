@@ -4,6 +4,7 @@
 //! * [`plan`]: value, policy and modified policy iteration, prioritized sweeping, the linear program.
 //! * [`certificate`]: how far values and a policy are from the optimum, by code of its own.
 //! * [`monte_carlo`], [`td`], [`gradient`]: learning from episodes of a [`simulate::World`].
+//! * [`learn`]: all of these by name, with [`schedule`]s of their rates and learning curves.
 //! * [`joint`]: several agents with one reward; [`decpomdp`]: the same without seeing the state.
 //! * [`problem`], [`result`](mod@result): anything that can be planned, by name or from text; answers as JSON and their check.
 //!
@@ -27,11 +28,13 @@ mod error;
 mod exponential;
 pub mod gradient;
 pub mod joint;
+pub mod learn;
 pub mod model;
 pub mod monte_carlo;
 pub mod plan;
 pub mod problem;
 pub mod result;
+pub mod schedule;
 pub mod simulate;
 pub mod td;
 

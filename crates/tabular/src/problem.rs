@@ -8,7 +8,7 @@ use coact_games::markov::{self, MarkovGame, grid_games, soccer};
 use serde_json::Value;
 
 use crate::decpomdp::{self, DecPomdp};
-use crate::joint::{coordination, crossing};
+use crate::joint::{JointModel, coordination, crossing};
 use crate::model::{self, Model, builtin};
 use crate::{Error, Result};
 
@@ -21,6 +21,14 @@ pub enum Problem {
     Team(DecPomdp),
     /// Several players who see the state.
     Markov(MarkovGame),
+}
+
+/// Built-in Markov games.
+pub const MARKOV_GAMES: [&str; 3] = ["soccer", "grid-game-1", "grid-game-2"];
+
+/// Whether a built-in problem is a Markov game.
+pub fn is_markov(name: &str) -> bool {
+    MARKOV_GAMES.contains(&name)
 }
 
 /// Built-in problems: name and one line about each.
@@ -60,6 +68,18 @@ pub fn by_name(name: &str) -> Result<Problem> {
             let hint = coact_core::nearest::hint(name, known.iter().map(|n| n.0));
             Err(Error::invalid(format!("there is no built-in problem `{name}`{hint}")))
         }
+    }
+}
+
+/// The team of a built-in model over joint actions; none where a model has one decision maker.
+///
+/// # Errors
+/// None in practice.
+pub fn team_by_name(name: &str) -> Result<Option<JointModel>> {
+    match name {
+        "crossing" => crossing().map(Some),
+        "climbing" => coordination::games()[0].model().map(Some),
+        _ => Ok(None),
     }
 }
 

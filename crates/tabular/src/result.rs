@@ -1,7 +1,7 @@
 //! Results of planning as JSON, and their check.
 //!
-//! A result is an object `{"format": "coact-result/1", "kind": "plan", "what": "model" | "team" | "markov", ...}` that holds the
-//! problem (`source`: its built-in name or its text, and the discount) and the answer with its certificate. [`check`] reads the
+//! A result is an object `{"format": "coact-result/1", "kind": "plan", "what": "model" | "team" | "markov" | "profile", ...}` that
+//! holds the problem (`source`: its built-in name or its text, and the discount) and the answer with its certificate. [`check`] reads the
 //! problem again and recomputes the certificate by the modules `certificate`, which no solver uses; it fails where a
 //! claim is better than the truth.
 
@@ -140,6 +140,28 @@ pub fn of_markov(
     Ok(out)
 }
 
+/// The result of learning in a Markov game with any number of players: `policy` with the strategies `[S, A]` of each player,
+/// `values` what each state is worth to each player under them, `residual` the largest gain of a player who answers best.
+///
+/// # Errors
+/// A game without such a certificate, or strategies that do not fit it.
+pub fn of_profile(
+    method: &str,
+    source: &Source,
+    game: &markov::MarkovGame,
+    strategies: &[Vec<f64>],
+) -> Result<Value> {
+    let proof = markov::certificate::assess(game, strategies).map_err(|e| Error::invalid(e.to_string()))?;
+    let mut out = frame("profile", method, source, game.gamma());
+    let rows = |(strategy, &n): (&Vec<f64>, &usize)| json!(strategy.chunks_exact(n).collect::<Vec<_>>());
+    out["policy"] = strategies.iter().zip(game.n_actions()).map(rows).collect();
+    out["values"] = json!(proof.values);
+    out["residual"] = json!(proof.gains.iter().copied().fold(0.0, f64::max));
+    out["certificate"] = json!({ "gains": proof.gains, "nash_conv": proof.nash_conv() });
+    out["start_values"] = proof.values.iter().map(|v| json!(start_value(game.start(), v))).collect();
+    Ok(out)
+}
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
@@ -162,6 +184,7 @@ pub fn check(result: &Value) -> Result<Verdict> {
         Problem::Model(model) => check_model(result, &model),
         Problem::Team(team) if result["what"] == "model" => check_model(result, &team.to_mmdp()?),
         Problem::Team(team) => check_team(result, &team),
+        Problem::Markov(game) if result["what"] == "profile" => check_profile(result, &game),
         Problem::Markov(game) => check_markov(result, &game),
     }
 }
@@ -264,13 +287,43 @@ fn check_team(result: &Value, team: &decpomdp::DecPomdp) -> Result<Verdict> {
     })
 }
 
+/// Numbers of the lists in a list.
+fn rows(value: &Value, name: &str) -> Result<Vec<f64>> {
+    let rows = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Result<Vec<Vec<f64>>> = rows.iter().map(|r| numbers(r, name)).collect();
+    Ok(rows?.concat())
+}
+
+fn check_profile(result: &Value, game: &markov::MarkovGame) -> Result<Verdict> {
+    let strategies: Result<Vec<Vec<f64>>> =
+        (0..game.n_players()).map(|player| rows(&result["policy"][player], "policy")).collect();
+    let proof = markov::certificate::assess(game, &strategies?).map_err(|e| Error::invalid(e.to_string()))?;
+    let gains = numbers(&result["certificate"]["gains"], "certificate.gains")?;
+    let claimed = number(&result["residual"], "residual")?;
+    for (player, (found, gain)) in proof.values.iter().zip(&proof.gains).enumerate() {
+        let values = numbers(&result["values"][player], "values")?;
+        let scale = size(found).max(1e-9);
+        let off = found.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        if values.len() != found.len() || off > 1e-9 * scale {
+            let detail = format!("the values of player {} are off by {off:.3e}", player + 1);
+            return Ok(Verdict { holds: false, detail });
+        }
+        let stated = gains.get(player).copied().unwrap_or(f64::NEG_INFINITY).min(claimed);
+        if !honest(stated, *gain, 1e3 * scale) {
+            let detail =
+                format!("player {} gains {gain:.3e} by a best answer, claimed {stated:.3e}", player + 1);
+            return Ok(Verdict { holds: false, detail });
+        }
+    }
+    Ok(Verdict {
+        holds: true,
+        detail: format!("{} states, values hold, best answers gain {:.1e}", game.n_states(), claimed),
+    })
+}
+
 fn check_markov(result: &Value, game: &markov::MarkovGame) -> Result<Verdict> {
     let values = numbers(&result["values"], "values")?;
-    let strategy = |player: usize| -> Result<Vec<f64>> {
-        let rows = result["policy"][player].as_array().map(Vec::as_slice).unwrap_or_default();
-        let rows: Result<Vec<Vec<f64>>> = rows.iter().map(|r| numbers(r, "policy")).collect();
-        Ok(rows?.concat())
-    };
+    let strategy = |player: usize| rows(&result["policy"][player], "policy");
     let proof = markov::certificate::certify(game, &values, &strategy(0)?, &strategy(1)?)
         .map_err(|e| Error::invalid(e.to_string()))?;
     let claimed = number(&result["residual"], "residual")?;

@@ -5,10 +5,12 @@
 use coact_tabular::gradient::{self, Groups, Reinforce};
 use coact_tabular::joint::coordination::{LEARNERS, games, table};
 use coact_tabular::joint::{Explore, TeamLearner, TeamRule, crossing, train as train_team};
+use coact_tabular::learn;
 use coact_tabular::model::builtin::builtin;
 use coact_tabular::model::{Model, ModelBuilder};
 use coact_tabular::monte_carlo::{self, Exploration, Visits, Weighting};
 use coact_tabular::plan::{self, Method, PlanOptions};
+use coact_tabular::schedule::Schedule;
 use coact_tabular::simulate::{Simulator, Step, World};
 use coact_tabular::td::{self, Learner, Prediction, Rule, Trace};
 use proptest::prelude::*;
@@ -367,4 +369,77 @@ proptest! {
             prop_assert!((gradient[i] - difference).abs() < 1e-7, "{i}: {} {difference}", gradient[i]);
         }
     }
+}
+
+fn named(name: &str) -> &'static learn::MethodEntry {
+    learn::method(name).unwrap()
+}
+
+/// Every learner of one finds the way through the dry lake, worth 0.99^5, and says what it did on the way.
+#[test]
+fn every_named_learner_crosses_the_dry_lake() {
+    let lake = builtin("frozenlake-dry").unwrap();
+    for method in learn::METHODS.iter().filter(|m| !m.is_team()) {
+        let rate = if method.name == "reinforce" { 0.5 } else { 0.2 };
+        let epsilon = match method.name {
+            // Learns only from where its own policy leads on from a random walk.
+            "monte-carlo-off-policy" => "1",
+            _ if method.follows_schedules() => "0.5..0.01",
+            _ => "0.3",
+        };
+        let settings = learn::Settings {
+            episodes: 3_000,
+            max_steps: 100,
+            alpha: Schedule::constant(rate),
+            epsilon: Schedule::parse(epsilon).unwrap(),
+            ..learn::Settings::default()
+        };
+        let mut heard = 0;
+        let learned = learn::learn(&lake, method, &settings, &mut |n| heard = n).unwrap();
+        assert_eq!((heard, learned.returns.len()), (3_000, 3_000), "{}", method.name);
+        assert!(learned.returns.iter().all(|r| (0.0..=1.0).contains(r)), "{}", method.name);
+        close(value_of(&lake, &learned.policy), 0.99_f64.powi(5), 1e-9);
+        let again = learn::learn(&lake, method, &settings, &mut |_| {}).unwrap();
+        assert_eq!(learned, again, "{}", method.name);
+        let other = learn::learn(&lake, method, &learn::Settings { seed: 1, ..settings }, &mut |_| {});
+        assert_ne!(learned.returns, other.unwrap().returns, "{}", method.name);
+    }
+}
+
+/// Every team learns to cross the grid, nearly without meeting, while exploration falls.
+#[test]
+fn every_named_team_crosses() {
+    let team = crossing().unwrap();
+    for method in learn::METHODS.iter().filter(|m| m.is_team()) {
+        let settings = learn::Settings {
+            episodes: 4_000,
+            max_steps: 100,
+            alpha: Schedule::constant(0.2),
+            epsilon: Schedule::parse("0.5..0.02").unwrap(),
+            beta: 0.05,
+            leniency: 0.02,
+            ..learn::Settings::default()
+        };
+        let learned = learn::learn_team(&team, method, &settings, &mut |_| {}).unwrap();
+        let last = learned.returns.iter().rev().take(100).sum::<f64>() / 100.0;
+        // At random it takes the whole hundred steps, and costs 170.
+        assert!(last > -12.0, "{}: {last}", method.name);
+    }
+}
+
+#[test]
+fn learners_refuse_what_they_cannot_do() {
+    let lake = builtin("frozenlake").unwrap();
+    let base = learn::Settings { episodes: 3, ..learn::Settings::default() };
+    let falling = learn::Settings { epsilon: Schedule::parse("1..0.1").unwrap(), ..base };
+    let refused = |name, settings: &learn::Settings| {
+        learn::learn(&lake, named(name), settings, &mut |_| {}).unwrap_err().to_string()
+    };
+    assert!(refused("monte-carlo", &falling).contains("do not change over the episodes"));
+    assert!(learn::learn(&lake, named("sarsa"), &falling, &mut |_| {}).is_ok());
+    assert!(refused("hysteretic", &base).contains("several agents"));
+    assert!(refused("q", &learn::Settings { episodes: 0, ..base }).contains("at least one"));
+    assert!(refused("sarsa-lambda", &learn::Settings { lambda: 1.5, ..base }).contains("rates from 0 to 1"));
+    assert!(refused("n-step-sarsa", &learn::Settings { n_step: 0, ..base }).contains("at least one step"));
+    assert!(learn::method("deep-q").is_none());
 }

@@ -294,6 +294,12 @@ impl TeamLearner {
         table[state * n..][..n].iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
+    /// From now on this learning rate, and epsilon-greedy actions with this epsilon, for schedules.
+    pub fn set_rates(&mut self, alpha: f64, epsilon: f64) {
+        self.alpha = alpha;
+        self.explore = Explore::Epsilon(epsilon);
+    }
+
     /// Number of states.
     pub fn n_states(&self) -> usize {
         self.n_states
@@ -302,12 +308,23 @@ impl TeamLearner {
 
 /// Plays so many episodes, each truncated after `max_steps`.
 pub fn train(world: &JointModel, learner: &mut TeamLearner, episodes: u32, max_steps: u32, seed: u64) {
-    let mut sim = Simulator::new(&world.model, max_steps, seed);
-    for _ in 0..episodes {
-        let mut state = sim.reset();
+    play(&mut Simulator::new(&world.model, max_steps, seed), learner, episodes, &mut |_, _| {});
+}
+
+/// Plays so many episodes in a world of joint actions. `before` is called with the number of each episode before it begins,
+/// for schedules.
+pub fn play(
+    world: &mut dyn World,
+    learner: &mut TeamLearner,
+    episodes: u32,
+    before: &mut dyn FnMut(u32, &mut TeamLearner),
+) {
+    for episode in 0..episodes {
+        before(episode, learner);
+        let mut state = world.reset();
         loop {
             let joint = learner.act(state);
-            let step = sim.step(joint);
+            let step = world.step(joint);
             learner.update(state, joint, &step);
             if step.ends_episode() {
                 break;

@@ -9,7 +9,7 @@
 pub mod coordination;
 mod learners;
 
-pub use learners::{Explore, TeamLearner, TeamRule, train};
+pub use learners::{Explore, TeamLearner, TeamRule, play, train};
 
 use crate::model::{Model, ModelBuilder};
 use crate::{Error, Result};
