@@ -212,6 +212,7 @@ fn agreement(out: &mut String, answer: &Answer, top: f64) {
         description: "share of tasks over rounds".into(),
         series: series.collect(),
         level: Some((100.0, "all, %".into())),
+        ..Chart::default()
     };
     let mut x = 60.0;
     for (label, color) in lines.iter().zip([2, 0, 1]) {

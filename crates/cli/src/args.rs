@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use coact_tabular::schedule::Schedule;
 
 /// Train, evaluate and watch teams of agents.
 #[derive(Debug, Parser)]
@@ -261,7 +262,7 @@ pub struct AllocateArgs {
 /// `coact plan`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  coact plan frozenlake --method pi\n  coact plan model.toml --method mpi --json\n  coact plan dectiger --horizon 3\n  coact plan boxPushing.dpomdp --method jesp --horizon 3 --restarts 50\n  coact plan recycling --method bounds\n  coact plan soccer --method newton --plot soccer.svg\n  coact plan climbing --method table\n  cat grid.txt | coact plan -\n\nMethods: vi, gs, prioritized, pi, mpi, lp (models, and teams that see the state); exhaustive, jesp, bounds (teams); newton, shapley (zero-sum Markov games); table (climbing: who learns to coordinate)\n\nFiles: models as TOML or JSON (transitions, or tables P and R), grids as text, .dpomdp files, Markov games as JSON; the documentation of coact-tabular has the forms"
+    after_help = "Examples:\n  coact plan frozenlake --method pi\n  coact plan model.toml --method mpi --json\n  coact plan dectiger --horizon 3\n  coact plan boxPushing.dpomdp --method jesp --horizon 3 --restarts 50\n  coact plan recycling --method bounds\n  coact plan soccer --method newton --plot soccer.svg\n  coact plan climbing --method table\n  coact plan cliff --method q-learning --episodes 500 --alpha 0.5 --plot curve.svg\n  coact plan frozenlake --method dyna-q --epsilon 1..0.05:log --json\n  coact plan crossing --method hysteretic-q --epsilon 0.5..0.01\n  coact plan grid-game-1 --method nash-q --steps 15000 --plot gains.svg\n  cat grid.txt | coact plan -\n\nMethods: vi, gs, prioritized, pi, mpi, lp (models, and teams that see the state); exhaustive, jesp, bounds (teams); newton, shapley (zero-sum Markov games); table (climbing: who learns to coordinate)\n\nLearners, which only see what happens to them: q-learning, sarsa, expected-sarsa, double-q, n-step-sarsa, sarsa-lambda, q-lambda, dyna-q, monte-carlo, monte-carlo-every, monte-carlo-es, monte-carlo-off-policy, reinforce (models); independent-q, joint-action-q, team-q, distributed-q, hysteretic-q, lenient-q (crossing, climbing, teams that see the state); minimax-q, nash-q, correlated-q (-egalitarian, -republican, -libertarian), friend-q, friend-or-foe-q, wolf-phc (Markov games)\n\nFiles: models as TOML or JSON (transitions, or tables P and R), grids as text, .dpomdp files, Markov games as JSON; the documentation of coact-tabular has the forms"
 )]
 pub struct PlanArgs {
     /// A file, `-` for standard input, or a built-in problem
@@ -293,13 +294,13 @@ pub struct PlanArgs {
     /// Runs an entry (table)
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub runs: u32,
-    /// Episodes a run (table)
-    #[arg(long, value_name = "N", default_value_t = 7500)]
-    pub episodes: u32,
+    /// How learners learn
+    #[command(flatten)]
+    pub learn: LearnArgs,
     /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Convergence as an SVG file
+    /// Convergence, or the learning curve, as an SVG file
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
     /// Result to write, for `coact verify`
@@ -311,6 +312,60 @@ pub struct PlanArgs {
     /// Print one JSON object as the last line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Settings of learners, for `coact plan` and `coact solve`
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Learning")]
+pub struct LearnArgs {
+    /// Episodes to learn from [default: 5000; for each run of the table 7500]
+    #[arg(long, value_name = "N")]
+    pub episodes: Option<u32>,
+    /// Steps to learn from, in Markov games [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Steps after which an episode is cut; what follows then still counts
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_steps: u32,
+    /// Learning rate: 0.1, falling as in 0.5..0.05, or by equal factors as in 1..0.01:log [default: 0.1; in Markov
+    /// games 1..0.01:log]
+    #[arg(long, value_name = "RATE", value_parser = schedule)]
+    pub alpha: Option<Schedule>,
+    /// Probability of a random action, written like --alpha [default: 0.1; in Markov games 0.2]
+    #[arg(long, value_name = "RATE", value_parser = schedule)]
+    pub epsilon: Option<Schedule>,
+    /// First value of all entries
+    #[arg(long, value_name = "Q", allow_negative_numbers = true)]
+    pub initial: Option<f64>,
+    /// Weight of traces (sarsa-lambda, q-lambda)
+    #[arg(long, value_name = "L", default_value_t = 0.9)]
+    pub lambda: f64,
+    /// Rewards of a target (n-step-sarsa)
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub n_step: usize,
+    /// Updates from memory after each step (dyna-q)
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub planned: usize,
+    /// Rate at which values fall (hysteretic-q)
+    #[arg(long, value_name = "B", default_value_t = 0.01)]
+    pub beta: f64,
+    /// Leniency (lenient-q)
+    #[arg(long, value_name = "K", default_value_t = 1.0)]
+    pub leniency: f64,
+    /// Player, 1 or 2, who takes the other for a friend (friend-or-foe-q); may be repeated [default: none in zero-sum
+    /// games, else both]
+    #[arg(long, value_name = "PLAYER")]
+    pub friend: Vec<usize>,
+    /// Most that a policy moves in a step where it is winning (wolf-phc) [default: 0.002]
+    #[arg(long, value_name = "D")]
+    pub delta_win: Option<f64>,
+    /// The same where it is losing [default: 0.008]
+    #[arg(long, value_name = "D")]
+    pub delta_lose: Option<f64>,
+}
+
+fn schedule(text: &str) -> Result<Schedule, String> {
+    Schedule::parse(text).map_err(|e| e.to_string())
 }
 
 /// `coact verify`
@@ -412,7 +467,7 @@ pub struct SweepArgs {
 /// `coact solve`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  coact solve von-stengel-6x6 --all --exact\n  coact solve game.nfg --method correlated --json > answer.json && coact verify answer.json\n  coact solve rock-paper-scissors --method hedge --plot hedge.svg\n  printf '2 -1\\n-1 1\\n' | coact solve -"
+    after_help = "Examples:\n  coact solve von-stengel-6x6 --all --exact\n  coact solve game.nfg --method correlated --json > answer.json && coact verify answer.json\n  coact solve rock-paper-scissors --method hedge --plot hedge.svg\n  coact solve matching-pennies --method wolf-phc --plot wolf.svg\n  coact solve soccer --method minimax-q --steps 200000 --seed 1 --json\n  printf '2 -1\\n-1 1\\n' | coact solve -"
 )]
 pub struct SolveArgs {
     /// A built-in game (`coact list games`), a file, or `-` for standard input
@@ -441,7 +496,10 @@ pub struct SolveArgs {
     /// Walks of an iteration, for methods that sample the tree
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub batch: usize,
-    /// Seed, for methods that sample the tree
+    /// How learners learn
+    #[command(flatten)]
+    pub learn: LearnArgs,
+    /// Seed, for methods that sample the tree and for learners
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Draw the convergence as an SVG
@@ -461,7 +519,7 @@ pub struct SolveArgs {
 /// `coact rank`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  coact rank battle-of-the-sexes --alpha 1e6\n  coact rank rock-paper-scissors --symmetric --json\n  coact rank scores.txt --method elo\n  coact rank axelrod --random --seed 3"
+    after_help = "Examples:\n  coact rank battle-of-the-sexes --alpha 1e6\n  coact rank rock-paper-scissors --symmetric --json\n  coact rank scores.txt --method elo\n  coact rank axelrod --random --seed 3 --plot scores.svg\n  coact rank rock-paper-scissors --alpha 1e3 --plot shares.svg"
 )]
 pub struct RankArgs {
     /// A game as for `coact solve` (rows against columns), or axelrod for the tournament of repeated dilemmas
@@ -493,6 +551,9 @@ pub struct RankArgs {
     /// Seed of random strategies and noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Draw the ranking as an SVG; for alpha-rank over the strength of selection
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
     /// Print one JSON object as the last line
     #[arg(long)]
     pub json: bool,

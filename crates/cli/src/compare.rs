@@ -141,6 +141,7 @@ pub fn section(out: &mut String, groups: &[Group<'_>]) {
             description: what.into(),
             series,
             level: None,
+            ..Chart::default()
         };
         let _ = write!(
             out,

@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use coact_games::extensive::games;
-use coact_games::{NormalForm, Rational, Scalar, catalog, efg, nfg};
+use coact_games::{NormalForm, Rational, Scalar, catalog, efg, markov, nfg};
+use coact_tabular::problem;
+use coact_tabular::result::Source;
 use serde_json::{Value, json};
 
 use crate::solve_extensive::{ExtensiveGame, MOST_NODES};
@@ -15,6 +17,8 @@ pub enum Game {
     Normal(NormalForm<Rational>),
     /// Extensive form.
     Extensive(Box<ExtensiveGame>),
+    /// A Markov game, not read yet.
+    Markov(Source),
 }
 
 /// Reads a game: `-` for standard input, a built-in name, or a file.
@@ -25,10 +29,20 @@ pub fn read(name: &str) -> Result<Game> {
     if games::entry(name).is_some() {
         return extensive(name);
     }
+    if problem::is_markov(name) {
+        return Ok(Game::Markov(Source::Name(name.into())));
+    }
     match source(name)? {
+        Some(text) if is_markov(&text) => Ok(Game::Markov(Source::Text(text, 0))),
         Some(text) => parse(name, &text),
         None => catalog::build(name).map(Game::Normal).map_err(Error::usage),
     }
+}
+
+/// Whether text holds a Markov game.
+fn is_markov(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+        && serde_json::from_str(text).is_ok_and(|value| markov::file::looks_like_one(&value))
 }
 
 /// A built-in game in extensive form.
@@ -52,7 +66,7 @@ fn source(name: &str) -> Result<Option<String>> {
     }
     if !std::path::Path::new(name).exists() {
         let names = catalog::ALL.iter().map(|entry| entry.name);
-        let names = names.chain(games::ALL.iter().map(|entry| entry.name));
+        let names = names.chain(games::ALL.iter().map(|entry| entry.name)).chain(problem::MARKOV_GAMES);
         let hint = coact_core::nearest::hint(name, names);
         return Err(Error::usage(format!(
             "no file and no built-in game is called `{name}`{hint}; `coact list games` shows them"

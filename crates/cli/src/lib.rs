@@ -5,6 +5,7 @@
 pub mod allocate_command;
 mod allocation_picture;
 pub mod args;
+mod bars;
 pub mod chart_file;
 mod compare;
 pub mod config;
@@ -17,6 +18,7 @@ mod font;
 mod frozen;
 pub mod game_input;
 mod groups;
+mod learn;
 pub mod list;
 pub mod marl_eval;
 pub mod negotiate_command;

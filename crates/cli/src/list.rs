@@ -66,18 +66,32 @@ pub fn list(args: &ListArgs) -> Result<()> {
         }
     }
     if wants("methods") {
-        say("Methods (coact solve GAME --method NAME):");
-        for entry in coact_games::solve::METHODS {
-            let two = if entry.two_players { "; two players" } else { "" };
-            let exact = if entry.exact { "; --exact" } else { "" };
-            say(format!("  {:<30} {}{two}{exact}", entry.name, entry.summary));
-        }
-        say("Methods for games in extensive form:");
-        for (name, summary, exact) in extensive_methods() {
-            say(format!("  {name:<30} {summary}{}", if exact { "; --exact" } else { "" }));
-        }
+        list_methods();
     }
     Ok(())
+}
+
+fn list_methods() {
+    say("Methods (coact solve GAME --method NAME):");
+    for entry in coact_games::solve::METHODS {
+        let two = if entry.two_players { "; two players" } else { "" };
+        let exact = if entry.exact { "; --exact" } else { "" };
+        say(format!("  {:<30} {}{two}{exact}", entry.name, entry.summary));
+    }
+    say("Methods for games in extensive form:");
+    for (name, summary, exact) in extensive_methods() {
+        say(format!("  {name:<30} {summary}{}", if exact { "; --exact" } else { "" }));
+    }
+    say(
+        "Learners of Markov games, and of games in normal form played over and over (coact solve, coact plan):",
+    );
+    for m in coact_games::markov::learn::METHODS {
+        say(format!("  {:<30} {}", m.name, m.summary));
+    }
+    say("Planners (coact plan MODEL --method NAME):");
+    coact_tabular::plan::METHODS.iter().for_each(|(name, _, what)| say(format!("  {name:<30} {what}")));
+    say("Learners (coact plan MODEL --method NAME):");
+    coact_tabular::learn::METHODS.iter().for_each(|m| say(format!("  {:<30} {}", m.name, m.summary)));
 }
 
 fn games_json() -> Value {
@@ -97,7 +111,16 @@ fn methods_json() -> Value {
     let extensive = extensive_methods().map(
         |(name, summary, exact)| json!({"name": name, "summary": summary, "exact": exact, "form": "extensive"}),
     );
-    coact_games::solve::METHODS.iter().map(one).chain(extensive).collect()
+    let markov = coact_games::markov::learn::METHODS;
+    let markov = markov.iter().map(|m| json!({"name": m.name, "summary": m.summary, "form": "markov"}));
+    let planners = coact_tabular::plan::METHODS;
+    let planners =
+        planners.iter().map(|(name, _, what)| json!({"name": name, "summary": what, "form": "model"}));
+    let learners = coact_tabular::learn::METHODS.iter();
+    let form = |m: &coact_tabular::learn::MethodEntry| if m.is_team() { "team" } else { "model" };
+    let learners = learners.map(|m| json!({"name": m.name, "summary": m.summary, "form": form(m)}));
+    let normal = coact_games::solve::METHODS.iter().map(one);
+    normal.chain(extensive).chain(markov).chain(planners).chain(learners).collect()
 }
 
 /// Name, summary, and whether it can be exact, of each method for games in extensive form.

@@ -46,6 +46,7 @@ pub fn curve(title: &str, x_label: &str, values: &[f64]) -> String {
         description: title.into(),
         series,
         level: None,
+        ..Chart::default()
     };
     let mut out = opening(820.0, 470.0, title);
     let drawing = svg(&chart);

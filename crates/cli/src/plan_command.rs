@@ -3,20 +3,22 @@
 use std::io::Read;
 use std::time::Instant;
 
-use coact_games::markov::MarkovGame;
 use coact_games::markov::shapley::{self, Form};
+use coact_games::markov::{self, MarkovGame};
 use coact_runner::write_atomic;
 use coact_tabular::decpomdp::{AgentPolicy, DecPomdp, bounds, solve};
-use coact_tabular::joint::coordination;
+use coact_tabular::joint::{JointModel, coordination};
+use coact_tabular::learn;
 use coact_tabular::model::Model;
 use coact_tabular::plan::{self, METHODS, PlanOptions};
 use coact_tabular::problem::{self, Problem};
 use coact_tabular::result::{self, Source};
 use serde_json::{Value, json};
 
-use crate::args::PlanArgs;
+use crate::args::{PlanArgs, SolveArgs};
 use crate::chart_file;
 use crate::console::say;
+use crate::learn as learning;
 use crate::plot::{Chart, Series};
 use crate::progress::Watch;
 use crate::{Error, Result};
@@ -25,7 +27,10 @@ use crate::{Error, Result};
 const TEAM_METHODS: [&str; 3] = ["exhaustive", "jesp", "bounds"];
 const MARKOV_METHODS: [&str; 2] = ["newton", "shapley"];
 /// States shown one by one.
-const SHOWN: usize = 25;
+pub(crate) const SHOWN: usize = 25;
+
+/// Episodes of each run of the table of coordination.
+const TABLE_EPISODES: u32 = 7_500;
 
 /// Long names of planners.
 const LONG_NAMES: [(&str, &str); 6] = [
@@ -45,23 +50,65 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
     if args.method.as_deref() == Some("table") {
         return table(args);
     }
-    let source = source(args)?;
+    answer(args, &source(args)?, &[])
+}
+
+/// `coact solve` of a Markov game: the same as `coact plan`, with the fields that answers of `solve` have.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn solve(args: &SolveArgs, source: Source) -> Result<()> {
+    if args.exact || args.all {
+        return Err(Error::usage(
+            "a Markov game has one solution in floats here; leave --exact and --all out",
+        ));
+    }
+    let args = PlanArgs {
+        model: args.game.clone(),
+        method: args.method.clone(),
+        gamma: None,
+        horizon: None,
+        tolerance: None,
+        max_iterations: args.iterations.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+        sweeps: None,
+        restarts: 1,
+        case: 0,
+        runs: 1,
+        learn: args.learn.clone(),
+        seed: args.seed,
+        plot: args.plot.clone(),
+        out: args.out.clone(),
+        quiet: args.quiet,
+        json: args.json,
+    };
+    answer(&args, &source, &["exact", "equilibria"])
+}
+
+/// Plans in what a source holds; `more` are fields to add.
+fn answer(args: &PlanArgs, source: &Source, more: &[&str]) -> Result<()> {
     let fault = |e: coact_tabular::Error| Error::usage(format!("{}: {e}", args.model));
     let start = Instant::now();
     let mut answer = match source.read(args.gamma).map_err(fault)? {
-        Problem::Model(model) => of_model(args, &source, &model)?,
-        Problem::Team(team) => of_team(args, &source, &team)?,
-        Problem::Markov(game) => of_markov(args, &source, &game)?,
+        Problem::Model(model) => of_model(args, source, &model)?,
+        Problem::Team(team) => of_team(args, source, &team)?,
+        Problem::Markov(game) => of_markov(args, source, &game)?,
     };
-    answer.json["wall_s"] = json!(start.elapsed().as_secs_f64());
-    if !args.quiet {
-        answer.lines.iter().for_each(say);
+    for &field in more {
+        answer.json[field] = match field {
+            "equilibria" => json!([answer.json["policy"]]),
+            _ => json!(false),
+        };
     }
+    answer.json["wall_s"] = json!(start.elapsed().as_secs_f64());
+    // Files first: a reader of the lines may go away after a few.
     if let Some(path) = &args.plot {
         chart_file::write(path, &answer.chart)?;
     }
     if let Some(path) = &args.out {
         write_atomic(path, format!("{}\n", answer.json).as_bytes())?;
+    }
+    if !args.quiet {
+        answer.lines.iter().for_each(say);
     }
     if args.json {
         say(&answer.json);
@@ -70,10 +117,10 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
 }
 
 /// What is printed, written and drawn.
-struct Answer {
-    json: Value,
-    lines: Vec<String>,
-    chart: Chart,
+pub(crate) struct Answer {
+    pub(crate) json: Value,
+    pub(crate) lines: Vec<String>,
+    pub(crate) chart: Chart,
 }
 
 fn source(args: &PlanArgs) -> Result<Source> {
@@ -112,6 +159,17 @@ fn method<'a>(args: &'a PlanArgs, otherwise: &'a str, known: &[&str]) -> Result<
     Err(Error::usage(format!("no method `{asked}` for this problem{hint}; one of: {}", known.join(", "))))
 }
 
+/// The asked learner of one reward, if it is one.
+fn learner(args: &PlanArgs) -> Option<&'static learn::MethodEntry> {
+    args.method.as_deref().and_then(learn::method)
+}
+
+/// Planners and learners, for hints.
+fn with_learners<'a>(known: impl IntoIterator<Item = &'a str>, teams: bool) -> Vec<&'a str> {
+    let learners = learn::METHODS.iter().filter(|m| teams || !m.is_team()).map(|m| m.name);
+    known.into_iter().chain(learners).collect()
+}
+
 fn planners() -> Vec<&'static str> {
     METHODS.iter().map(|m| m.0).collect()
 }
@@ -122,15 +180,20 @@ fn residual_chart(name: &str, residuals: &[f64]) -> Chart {
     let points = points.map(|(i, r)| ((i + 1) as f64, r.log10())).collect();
     Chart {
         size: (640.0, 360.0),
-        x_label: "iteration (vertical: log10 of the residual)".into(),
+        x_label: "iteration".into(),
+        y_label: format!("residual of {name}"),
+        log: (false, true),
         description: format!("residual of {name}"),
-        series: vec![Series { label: name.into(), color: 0, points, band: Vec::new() }],
+        series: vec![Series { label: name.into(), points, ..Series::default() }],
         level: None,
     }
 }
 
 fn of_model(args: &PlanArgs, source: &Source, model: &Model) -> Result<Answer> {
-    let name = method(args, "mpi", &planners())?;
+    if let Some(entry) = learner(args) {
+        return learning::in_model(args, source, model, learning::team_of(source, model)?, entry);
+    }
+    let name = method(args, "mpi", &with_learners(planners(), false))?;
     let Some(&(_, which, summary)) = METHODS.iter().find(|m| m.0 == name) else {
         return Err(Error::usage(format!("no method `{name}`")));
     };
@@ -157,18 +220,30 @@ fn of_model(args: &PlanArgs, source: &Source, model: &Model) -> Result<Answer> {
     let bound =
         bound.map_or("no bound where gamma is 1".into(), |b| format!("the policy loses at most {b:.1e}"));
     lines.push(format!("Bellman residual {:.1e}; {bound}", json["residual"].as_f64().unwrap_or(f64::NAN)));
-    for s in 0..model.n_states().min(SHOWN) {
-        let action = if model.is_terminal(s) { "end".into() } else { model.action_name(found.policy[s]) };
-        lines.push(format!("  {:<12} {:>16.9}  {action}", model.state_name(s), found.values[s]));
-    }
-    if model.n_states() > SHOWN {
-        lines.push(format!("  and {} more states; --json gives all", model.n_states() - SHOWN));
-    }
+    lines.extend(policy_lines(model, &found.values, &found.policy));
     Ok(Answer { json, lines, chart: residual_chart(summary, &found.residuals) })
 }
 
+/// Value and action of each of the first states.
+pub(crate) fn policy_lines(model: &Model, values: &[f64], policy: &[usize]) -> Vec<String> {
+    let one = |s: usize| {
+        let action = if model.is_terminal(s) { "end".into() } else { model.action_name(policy[s]) };
+        format!("  {:<12} {:>16.9}  {action}", model.state_name(s), values[s])
+    };
+    let mut lines: Vec<String> = (0..model.n_states().min(SHOWN)).map(one).collect();
+    if model.n_states() > SHOWN {
+        lines.push(format!("  and {} more states; --json gives all", model.n_states() - SHOWN));
+    }
+    lines
+}
+
 fn of_team(args: &PlanArgs, source: &Source, team: &DecPomdp) -> Result<Answer> {
-    let known: Vec<&str> = TEAM_METHODS.into_iter().chain(planners()).collect();
+    if let Some(entry) = learner(args) {
+        let model = team.to_mmdp().map_err(Error::usage)?;
+        let joint = JointModel::new(model.clone(), team.n_actions()).map_err(Error::failed)?;
+        return learning::in_model(args, source, &model, Some(joint), entry);
+    }
+    let known = with_learners(TEAM_METHODS.into_iter().chain(planners()), true);
     let name = method(args, "exhaustive", &known)?;
     if !TEAM_METHODS.contains(&name) {
         let model = team.to_mmdp().map_err(Error::usage)?;
@@ -215,9 +290,11 @@ fn of_team(args: &PlanArgs, source: &Source, team: &DecPomdp) -> Result<Answer> 
     let chart = Chart {
         size: (640.0, 360.0),
         x_label: if name == "jesp" { "best responses" } else { "joint policies" }.into(),
+        y_label: format!("best value found by {name}, horizon {horizon}"),
         description: format!("best value found by {name}"),
-        series: vec![Series { label: name.into(), color: 0, points, band: Vec::new() }],
-        level: Some((upper.mmdp, "state seen".into())),
+        series: vec![Series { label: name.into(), points, ..Series::default() }],
+        level: Some((upper.mmdp, "upper bound: state seen".into())),
+        ..Chart::default()
     };
     Ok(Answer { json, lines, chart })
 }
@@ -262,7 +339,12 @@ fn team_bounds(args: &PlanArgs, team: &DecPomdp) -> Result<Answer> {
 }
 
 fn of_markov(args: &PlanArgs, source: &Source, game: &MarkovGame) -> Result<Answer> {
-    let name = method(args, "newton", &MARKOV_METHODS)?;
+    if let Some(entry) = args.method.as_deref().and_then(learning::markov_method) {
+        return learning::in_markov(args, source, game, entry);
+    }
+    let learners = markov::learn::METHODS.iter().map(|m| m.name);
+    let known: Vec<&str> = MARKOV_METHODS.into_iter().chain(learners).collect();
+    let name = method(args, "newton", &known)?;
     let form = if name == "shapley" { Form::Shapley } else { Form::Newton };
     let mut options = shapley::Options::default();
     options.tolerance = args.tolerance.unwrap_or(options.tolerance);
@@ -311,12 +393,10 @@ fn table(args: &PlanArgs) -> Result<()> {
         return Err(Error::usage(format!("--runs is {}; expected 1 to 1048576", args.runs)));
     }
     let start = Instant::now();
-    let rows = coordination::table(args.runs, args.episodes, args.seed).map_err(Error::failed)?;
+    let episodes = args.learn.episodes.unwrap_or(TABLE_EPISODES);
+    let rows = coordination::table(args.runs, episodes, args.seed).map_err(Error::failed)?;
     if !args.quiet {
-        say(format!(
-            "share of {} runs that end in a best joint action, {} episodes each",
-            args.runs, args.episodes
-        ));
+        say(format!("share of {} runs that end in a best joint action, {episodes} episodes each", args.runs));
         let head: Vec<String> = coordination::LEARNERS.iter().map(|l| format!("{:>12}", l.0)).collect();
         say(format!("{:<24}{}", "", head.concat()));
         for row in &rows {
@@ -337,7 +417,7 @@ fn table(args: &PlanArgs) -> Result<()> {
             })
             .collect();
         say(json!({
-            "method": "table", "runs": args.runs, "episodes": args.episodes, "seed": args.seed, "rows": rows,
+            "method": "table", "runs": args.runs, "episodes": episodes, "seed": args.seed, "rows": rows,
             "wall_s": start.elapsed().as_secs_f64(),
         }));
     }

@@ -8,6 +8,8 @@ const MAX_POINTS: usize = 400;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
+/// More room above, for the name of the vertical axis.
+const NAME: f64 = 18.0;
 const BOTTOM: f64 = 40.0;
 
 /// One line with an optional band around it.
@@ -30,6 +32,10 @@ pub struct Chart {
     pub size: (f64, f64),
     /// Below the horizontal axis.
     pub x_label: String,
+    /// Above the vertical axis; may be empty where the page around says it.
+    pub y_label: String,
+    /// Whether points hold logarithms to base ten, horizontally and vertically; axes then show the numbers themselves.
+    pub log: (bool, bool),
     /// For readers that cannot see the chart.
     pub description: String,
     /// The lines.
@@ -108,6 +114,7 @@ fn thinned(series: &Series) -> Series {
 /// The rectangle of a chart and the numbers at its edges.
 struct Frame {
     size: (f64, f64),
+    top: f64,
     x: (f64, f64),
     y: (f64, f64),
 }
@@ -122,8 +129,12 @@ impl Frame {
         let x = range(points().map(|p| p.0));
         let y = range(points().map(|p| p.1).chain(bands).chain(level));
         let step = tick_step(y, 5.0);
-        let y = ((y.0 / step).floor() * step, (y.1 / step).ceil() * step);
-        Some(Self { size: chart.size, x, y })
+        let y = match chart.log.1 {
+            true => y,
+            false => ((y.0 / step).floor() * step, (y.1 / step).ceil() * step),
+        };
+        let top = if chart.y_label.is_empty() { TOP } else { TOP + NAME };
+        Some(Self { size: chart.size, top, x, y })
     }
 
     fn px(&self, x: f64) -> f64 {
@@ -131,12 +142,12 @@ impl Frame {
     }
 
     fn py(&self, y: f64) -> f64 {
-        TOP + (self.y.1 - limited(y)) / (self.y.1 - self.y.0) * (self.size.1 - TOP - BOTTOM)
+        self.top + (self.y.1 - limited(y)) / (self.y.1 - self.y.0) * (self.size.1 - self.top - BOTTOM)
     }
 
     fn axes(&self, out: &mut String, chart: &Chart) {
         let (right, bottom) = (self.size.0 - RIGHT, self.size.1 - BOTTOM);
-        for tick in ticks(self.y, 5.0) {
+        for (tick, text) in labeled(self.y, 5.0, chart.log.1) {
             let y = self.py(tick);
             let _ = write!(
                 out,
@@ -144,11 +155,11 @@ impl Frame {
                  class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 7.0,
                 y + 4.0,
-                short(tick)
+                text
             );
         }
         let n_ticks = (self.size.0 / 110.0).clamp(3.0, 8.0);
-        for tick in ticks(self.x, n_ticks) {
+        for (tick, text) in labeled(self.x, n_ticks, chart.log.0) {
             let x = self.px(tick);
             let _ = write!(
                 out,
@@ -156,7 +167,7 @@ impl Frame {
                  class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 bottom + 4.0,
                 bottom + 17.0,
-                short(tick)
+                text
             );
         }
         let _ = write!(
@@ -167,17 +178,36 @@ impl Frame {
             self.size.1 - 6.0,
             escape(&chart.x_label)
         );
+        if !chart.y_label.is_empty() {
+            let label = escape(&chart.y_label);
+            let _ = write!(out, "<text class=\"label\" x=\"8\" y=\"{}\">{label}</text>", self.top - 12.0);
+        }
         if let Some((level, name)) = chart.level.as_ref().filter(|l| l.0.is_finite()) {
             let y = self.py(*level);
+            // At the side where the lines keep farther away.
+            let (x, anchor) = match self.is_freer_on_the_left(*level, &chart.series) {
+                true => (LEFT + 4.0, "start"),
+                false => (right - 2.0, "end"),
+            };
             let _ = write!(
                 out,
                 "<line class=\"level\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\"/><text \
-                 class=\"label\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                right - 2.0,
-                if y < TOP + 16.0 { y + 14.0 } else { y - 5.0 },
+                 class=\"label\" x=\"{x}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                if y < self.top + 16.0 { y + 14.0 } else { y - 5.0 },
                 escape(name)
             );
         }
+    }
+
+    /// Whether the lines' least distance from a level is larger in the first quarter than in the last.
+    fn is_freer_on_the_left(&self, level: f64, series: &[Series]) -> bool {
+        let least = |from: f64, to: f64| {
+            let points = series.iter().flat_map(|s| &s.points).filter(|p| p.1.is_finite());
+            let share = |x: f64| (limited(x) - self.x.0) / (self.x.1 - self.x.0);
+            let near = points.filter(|p| (from..=to).contains(&share(p.0)));
+            near.map(|p| (self.py(p.1) - self.py(level)).abs()).fold(f64::INFINITY, f64::min)
+        };
+        least(0.0, 0.25) > least(0.75, 1.0)
     }
 
     fn band(&self, out: &mut String, series: &Series) {
@@ -259,6 +289,28 @@ pub(crate) fn ticks(range: (f64, f64), n: f64) -> Vec<f64> {
     (0..=n).map(|i| (first + i as f64) * step).collect()
 }
 
+/// Ticks with their texts; `log` where they are logarithms to base ten.
+fn labeled(range: (f64, f64), n: f64, log: bool) -> Vec<(f64, String)> {
+    if !log {
+        return ticks(range, n).into_iter().map(|tick| (tick, short(tick))).collect();
+    }
+    // Whole powers, every so many; within few of them also their double and fivefold.
+    let span = range.1 - range.0;
+    let every = (span / n).ceil().max(1.0);
+    let factors: &[f64] = if span < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let (first, last) = ((range.0 / every).floor(), (range.1 / every).ceil());
+    let powers = (0..=(last - first).clamp(0.0, 40.0) as usize).map(|i| (first + i as f64) * every);
+    let all =
+        powers.flat_map(|power| factors.iter().map(move |f| (power + f.log10(), f * 10_f64.powf(power))));
+    let inside = all.filter(|&(at, _)| at >= range.0 - 1e-9 && at <= range.1 + 1e-9);
+    inside.map(|(at, x)| (at, power_text(x))).collect()
+}
+
+/// Round numbers over many powers of ten.
+fn power_text(x: f64) -> String {
+    if (0.00099..9.99e9).contains(&x) { short(x) } else { format!("{x:.0e}") }
+}
+
 /// A number in few characters: thousands as k, millions as M, billions as G.
 pub fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
@@ -313,6 +365,27 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_level_keeps_out_of_the_way() {
+        let rising = vec![(0.0, 0.0), (10.0, 50.0), (50.0, 99.0), (100.0, 100.0)];
+        let falling = rising.iter().map(|&(x, y)| (100.0 - x, y)).rev().collect();
+        for (points, anchor) in [(rising, "start"), (falling, "end")] {
+            let series = vec![Series { points, ..Series::default() }];
+            let level = Some((100.0, "goal".to_string()));
+            let text = svg(&Chart { size: (300.0, 200.0), series, level, ..Chart::default() });
+            assert!(text.contains(&format!("text-anchor=\"{anchor}\">goal</text>")), "{text}");
+        }
+    }
+
+    #[test]
+    fn logarithms_are_shown_as_numbers() {
+        let texts = |range, n| labeled(range, n, true).into_iter().map(|t| t.1).collect::<Vec<_>>();
+        assert_eq!(texts((-6.2, 1.0), 5.0), ["1e-6", "1e-4", "0.01", "1"]);
+        assert_eq!(texts((0.0, 6.0), 8.0), ["1", "10", "100", "1000", "10k", "100k", "1M"]);
+        assert_eq!(texts((-0.1, 1.1), 5.0), ["1", "2", "5", "10"]);
+        assert_eq!(labeled((0.5, 1.5), 5.0, true)[0], (5_f64.log10(), "5".into()));
+    }
+
+    #[test]
     fn points_land_where_the_axes_say() {
         let points = vec![(0.0, 0.0), (10.0, 100.0)];
         let series = vec![Series { points, ..Series::default() }];
@@ -363,10 +436,17 @@ mod tests {
         let series =
             vec![Series { label: "</title><script>".into(), points: vec![(0.0, 0.0)], ..Series::default() }];
         let level = Some((0.0, "<b>".to_string()));
-        let chart =
-            Chart { size: (9.0, 9.0), series, level, x_label: "<i>".into(), description: "\"<u>".into() };
+        let chart = Chart {
+            size: (9.0, 9.0),
+            series,
+            level,
+            x_label: "<i>".into(),
+            y_label: "<p>".into(),
+            description: "\"<u>".into(),
+            ..Chart::default()
+        };
         let text = svg(&chart);
-        for tag in ["<script", "<b>", "<i>", "<u>"] {
+        for tag in ["<script", "<b>", "<i>", "<u>", "<p>"] {
             assert!(!text.contains(tag), "{tag}");
         }
     }

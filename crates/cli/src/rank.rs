@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use crate::args::RankArgs;
 use crate::console::say;
 use crate::game_input::{Game, read};
-use crate::{Error, Result};
+use crate::plot::{Chart, Series};
+use crate::{Error, Result, bars, chart_file};
+
+/// Lines that a picture has room for.
+const MOST_LINES: usize = 8;
 
 /// Ranks strategies.
 ///
@@ -26,6 +30,9 @@ pub fn rank(args: &RankArgs) -> Result<()> {
     }
     let game = match read(&args.game)? {
         Game::Normal(game) => game,
+        Game::Markov(_) => {
+            return Err(Error::usage(format!("{} is a Markov game; `coact plan {0}` solves it", args.game)));
+        }
         Game::Extensive(game) => normal_form::<Rational>(&game.tree).map_err(Error::usage)?,
     };
     let game = game.convert::<f64>();
@@ -36,6 +43,7 @@ pub fn rank(args: &RankArgs) -> Result<()> {
         "elo" => {
             let n = square(&game, method)?;
             let ratings = elo_fit(n, game.table(0)).map_err(Error::usage)?;
+            draw(args, "Elo rating", names, &ratings)?;
             (json!({"ratings": ratings, "names": names}), ordered(names, &ratings))
         }
         _ => {
@@ -47,6 +55,7 @@ pub fn rank(args: &RankArgs) -> Result<()> {
                 "value": found.value, "row_weights": found.row_weights, "column_weights": found.column_weights,
                 "row_skills": found.row_skills, "column_skills": found.column_skills, "names": names,
             });
+            draw(args, "Skill of rows against the Nash average", names, &found.row_skills)?;
             (object, ordered(names, &found.row_skills))
         }
     };
@@ -74,14 +83,7 @@ fn square(game: &NormalForm<f64>, method: &str) -> Result<usize> {
 }
 
 fn by_alpha_rank(game: &NormalForm<f64>, args: &RankArgs) -> Result<(Value, Vec<String>)> {
-    let ranks = match args.symmetric {
-        true => {
-            let n = square(game, "alpha-rank of one population")?;
-            alpha_rank_symmetric(n, game.table(0), args.alpha, args.population)
-        }
-        false => alpha_rank(game, args.alpha, args.population),
-    };
-    let ranks = ranks.map_err(Error::usage)?;
+    let ranks = alpha_ranks(game, args, args.alpha)?;
     let name = |state: &Vec<usize>| -> String {
         let names = state.iter().enumerate().map(|(i, &s)| game.players()[i].strategies[s].as_str());
         names.collect::<Vec<_>>().join(", ")
@@ -89,6 +91,9 @@ fn by_alpha_rank(game: &NormalForm<f64>, args: &RankArgs) -> Result<(Value, Vec<
     let names: Vec<String> = ranks.states.iter().map(name).collect();
     let mut lines = ordered(&names, &ranks.distribution);
     lines.push(classes_line(&ranks, &names));
+    if let Some(path) = &args.plot {
+        chart_file::write(path, &over_alpha(game, args, &names, &ranks.distribution)?)?;
+    }
     let classes = ranks.recurrent_classes.iter();
     let classes = classes.map(|c| json!({"states": c.states, "distribution": c.distribution}));
     let object = json!({
@@ -96,6 +101,55 @@ fn by_alpha_rank(game: &NormalForm<f64>, args: &RankArgs) -> Result<(Value, Vec<
         "distribution": ranks.distribution, "recurrent_classes": classes.collect::<Value>(),
     });
     Ok((object, lines))
+}
+
+fn alpha_ranks(game: &NormalForm<f64>, args: &RankArgs, alpha: f64) -> Result<AlphaRank> {
+    let ranks = match args.symmetric {
+        true => {
+            let n = square(game, "alpha-rank of one population")?;
+            alpha_rank_symmetric(n, game.table(0), alpha, args.population)
+        }
+        false => alpha_rank(game, alpha, args.population),
+    };
+    ranks.map_err(Error::usage)
+}
+
+/// Shares of the states that lead in the end, over strengths of selection up to the asked one.
+fn over_alpha(game: &NormalForm<f64>, args: &RankArgs, names: &[String], last: &[f64]) -> Result<Chart> {
+    const POINTS: u32 = 60;
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_by(|&a, &b| last[b].total_cmp(&last[a]).then(a.cmp(&b)));
+    order.truncate(MOST_LINES);
+    let mut series: Vec<Series> = order
+        .iter()
+        .enumerate()
+        .map(|(color, &s)| Series { label: names[s].clone(), color, ..Series::default() })
+        .collect();
+    let top = args.alpha.log10();
+    let low = (-2.0_f64).min(top - 2.0);
+    for i in 0..=POINTS {
+        let at = low + (top - low) * f64::from(i) / f64::from(POINTS);
+        let alpha = if i == POINTS { args.alpha } else { 10_f64.powf(at) };
+        let ranks = alpha_ranks(game, args, alpha)?;
+        order.iter().zip(&mut series).for_each(|(&s, line)| line.points.push((at, ranks.distribution[s])));
+    }
+    Ok(Chart {
+        size: (640.0, 360.0),
+        x_label: "strength of selection alpha".into(),
+        y_label: format!("share of time in each state, {}", game.title()),
+        log: (true, false),
+        description: format!("alpha-rank over the strength of selection in {}", game.title()),
+        series,
+        level: None,
+    })
+}
+
+/// Draws scores as bars, from the best down, if a picture was asked for.
+fn draw(args: &RankArgs, title: &str, names: &[String], scores: &[f64]) -> Result<()> {
+    let Some(path) = &args.plot else { return Ok(()) };
+    let mut list: Vec<(String, f64)> = names.iter().cloned().zip(scores.iter().copied()).collect();
+    list.sort_by(|a, b| b.1.total_cmp(&a.1));
+    chart_file::write_svg(path, &bars::document(&format!("{title}, {}", args.game), &list))
 }
 
 fn classes_line(ranks: &AlphaRank, names: &[String]) -> String {
@@ -134,6 +188,7 @@ fn tournament(args: &RankArgs, start: Instant) -> Result<()> {
     let means: Vec<f64> = scores.chunks_exact(n).map(mean).collect();
     let table: Value = scores.chunks_exact(n).map(|row| json!(row)).collect();
     let mut object = json!({"names": names, "scores": table, "mean_per_turn": means, "turns": args.turns});
+    draw(args, "Mean score a turn", &names, &means)?;
     finish(&mut object, ordered(&names, &means), args, start);
     Ok(())
 }

@@ -208,6 +208,7 @@ fn curves(out: &mut String, groups: &[Group]) {
             description: format!("{what} over environment steps in {env}"),
             series,
             level,
+            ..Chart::default()
         };
         let _ = writeln!(out, "{}<p class=\"note\">{note}</p></section>", svg(&chart));
     }
@@ -395,6 +396,7 @@ fn small_chart(out: &mut String, groups: &[Group], metric: &str) {
         description: format!("{metric} over environment steps"),
         series,
         level: None,
+        ..Chart::default()
     };
     let _ = write!(out, "<figure><figcaption>{}</figcaption>{}</figure>", escape(metric), svg(&chart));
 }

@@ -238,14 +238,16 @@ fn print(tree: &Tree, method: &str, answer: &Answer, wall_s: f64) {
     say(format!("NashConv {nash_conv:.6e}, exploitability {:.6e}", nash_conv / n as f64));
 }
 
-/// NashConv over iterations, both as powers of ten.
+/// NashConv over iterations.
 fn chart(tree: &Tree, method: &str, curve: &[(f64, f64)]) -> Chart {
     let points = curve.iter().filter(|p| p.1 > 0.0).map(|p| (p.0.log10(), p.1.log10())).collect();
     let label = method.to_string();
     Chart {
         size: (640.0, 400.0),
-        x_label: format!("log10 iterations of {method}; upward: log10 NashConv"),
-        description: format!("log10 of NashConv over log10 of iterations: {method} on {}", tree.title()),
+        x_label: format!("iterations of {method}"),
+        y_label: format!("NashConv (gains of best responses, summed), {}", tree.title()),
+        log: (true, true),
+        description: format!("NashConv over iterations of {method} on {}", tree.title()),
         series: vec![Series { label, points, ..Series::default() }],
         level: None,
     }
