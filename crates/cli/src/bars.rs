@@ -8,6 +8,8 @@ const WIDTH: f64 = 640.0;
 const ROW: f64 = 20.0;
 const TOP: f64 = 30.0;
 const LETTER: f64 = 6.4;
+/// Letters of a name that are shown.
+const MOST_LETTERS: usize = 44;
 /// Room for the numbers behind the bars.
 const NUMBERS: f64 = 60.0;
 
@@ -15,8 +17,8 @@ const NUMBERS: f64 = 60.0;
 pub(crate) fn document(title: &str, scores: &[(String, f64)]) -> String {
     let known = scores.iter().map(|s| s.1).filter(|s| s.is_finite());
     let (low, high) = known.fold((0.0_f64, 0.0_f64), |(l, h), s| (l.min(s), h.max(s)));
-    let letters = scores.iter().map(|s| s.0.chars().count()).max().unwrap_or(0);
-    let left = (20.0 + LETTER * letters as f64).min(WIDTH / 2.0);
+    let letters = scores.iter().map(|s| s.0.chars().count()).max().unwrap_or(0).min(MOST_LETTERS);
+    let left = 20.0 + LETTER * letters as f64;
     let unit = (WIDTH - left - 2.0 * NUMBERS) / (high - low).max(f64::MIN_POSITIVE);
     let zero = left + NUMBERS / 2.0 - low * unit;
     let height = TOP + ROW * scores.len() as f64 + 10.0;
@@ -30,7 +32,7 @@ pub(crate) fn document(title: &str, scores: &[(String, f64)]) -> String {
         let y = TOP + ROW * i as f64;
         let size = if score.is_finite() { score * unit } else { 0.0 };
         let (from, to) = (zero + size.min(0.0), zero + size.max(0.0));
-        let name = escape(&cut(name, ((left - 20.0) / LETTER) as usize));
+        let name = escape(&cut(name, letters));
         // Behind the bar: right of one that goes right, left of one that goes left.
         let (at, anchor) = if size < 0.0 { (from - 5.0, "end") } else { (to + 5.0, "start") };
         let _ = write!(

@@ -189,8 +189,9 @@ fn watch(game: &NormalForm<Rational>, entry: &MethodEntry, args: &SolveArgs, exa
     Watch::new(unit, expected, args.quiet)
 }
 
-/// Vertices or supports a second, roughly: 300,000 on a 10x10 game in floats and a tenth of that in rationals (measured
-/// on one core); a step touches a table and goes to one neighbor for each strategy, so it grows with the cube of the size.
+/// Vertices or supports a second, roughly. Assumed, not measured: 300,000 on a 10x10 game in floats and a tenth of that in
+/// rationals; a step touches a table and looks at one neighbor for each strategy, so it grows with the cube of the size.
+/// The example `vertex_rate` of the games crate prints what a machine does.
 fn rate(shape: &[usize], exactly: bool) -> f64 {
     let size = shape.iter().sum::<usize>() as f64 / 20.0;
     let base = if exactly { 3e4 } else { 3e5 };

@@ -39,7 +39,7 @@ fn learners_are_measured_drawn_and_verified() {
         let found = answer(dir, &all);
         let gap =
             found["optimal_start_value"].as_f64().unwrap() - found["policy_start_value"].as_f64().unwrap();
-        assert!((0.0..1.5).contains(&gap), "{args:?}: {gap}");
+        assert!((-1e-6..1.5).contains(&gap), "{args:?}: {gap}");
         let curve = found["curve"].as_array().unwrap();
         assert!(curve.len() <= 200 && curve.len() > 50, "{args:?}");
         assert!(
@@ -96,7 +96,7 @@ fn games_in_normal_form_are_learned_by_playing() {
 #[test]
 fn wrong_settings_are_one_line() {
     refused(&["plan", "grid5", "--method", "hysteretic-q"], &["several agents", "crossing"]);
-    refused(&["plan", "grid5", "--method", "q-learning", "--alpha", "2"], &["`2` is no rate", "0.5..0.05"]);
+    refused(&["plan", "grid5", "--method", "q-learning", "--alpha", "2"], &["`2` is no rate", "1..0.05"]);
     refused(&["plan", "grid5", "--method", "q-learning", "--episodes", "0"], &["at least one"]);
     refused(&["plan", "grid5", "--method", "monte-carlo", "--epsilon", "1..0"], &["do not change"]);
     refused(&["plan", "grid5", "--method", "q-lerning"], &["did you mean `q-learning`?"]);
