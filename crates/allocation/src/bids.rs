@@ -1,7 +1,7 @@
 //! What robots offer for tasks: the common ground of greedy methods, auctions and consensus. An offer is a number
 //! above 0; the highest wins. Not here: who collects offers and who decides.
 
-use crate::team::{Goal, Paths, Team};
+use crate::team::{Goal, Paths, Team, length};
 use crate::{Error, Result};
 
 /// What an agent bids for a task, and where in its path it would do it.
@@ -162,7 +162,7 @@ impl Team {
         for p in positions {
             (0..2).for_each(|k| (low[k], high[k]) = (low[k].min(p[k]), high[k].max(p[k])));
         }
-        let diagonal = if low[0] > high[0] { 0.0 } else { (high[0] - low[0]).hypot(high[1] - low[1]) };
+        let diagonal = if low[0] > high[0] { 0.0 } else { length(high[0] - low[0], high[1] - low[1]) };
         let n = self.tasks().len() as f64;
         match self.goal() {
             Goal::Reward { .. } => 0.0,

@@ -223,7 +223,7 @@ impl Team {
     pub(crate) fn distance(&self, robot: usize, from: Option<usize>, task: usize) -> f64 {
         let a = from.map_or(self.robots[robot].position, |t| self.tasks[t].position);
         let b = self.tasks[task].position;
-        ((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)).sqrt()
+        length(a[0] - b[0], a[1] - b[1])
     }
 
     /// Start of a task for a robot that is free at `time` after task `from`, not before `release`. `None` if that is
@@ -331,6 +331,11 @@ impl Team {
         }
         Ok(())
     }
+}
+
+/// Length of a way. The standard `hypot` has other bits on other platforms.
+pub(crate) fn length(dx: f64, dy: f64) -> f64 {
+    (dx * dx + dy * dy).sqrt()
 }
 
 /// The greatest of optional times, 0 without any; `None` if one is missing.

@@ -39,7 +39,7 @@ impl SampledShapley {
     /// Half-width of an interval around each value that misses the truth with probability `delta` at most, by
     /// Hoeffding's inequality, if what a player adds spans `range` at most. Holds for any number of orders.
     pub fn error_bound(&self, range: f64, delta: f64) -> f64 {
-        range * ((2.0 / delta).ln() / (2.0 * self.n_orders as f64)).sqrt()
+        range * (coact_core::math::ln_f64(2.0 / delta) / (2.0 * self.n_orders as f64)).sqrt()
     }
 }
 

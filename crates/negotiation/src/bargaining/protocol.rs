@@ -159,7 +159,7 @@ fn utilities(scenario: &Scenario, space: &Space, agreement: Option<usize>, time:
         .collect()
 }
 
-fn time_of(round: u64, n_rounds: u64) -> f64 {
+pub(super) fn time_of(round: u64, n_rounds: u64) -> f64 {
     if n_rounds == 1 { 1.0 } else { round as f64 / (n_rounds - 1) as f64 }
 }
 

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use coact_core::math::pow_f64;
+
 use super::{Expression, Fault};
 use crate::dcop::value::Value;
 
@@ -238,7 +240,7 @@ fn binary(op: Binary, a: &Value, b: &Value) -> Result<Value, String> {
         Binary::Pow if x < 0.0 && y.is_finite() && y != y.trunc() => {
             Err("the power is a complex number".into())
         }
-        Binary::Pow => Ok(x.powf(y)),
+        Binary::Pow => Ok(pow_f64(x, y)),
         _ => Err(unlike(sign(op), a, b)),
     }
     .map(Value::Float)
@@ -262,7 +264,7 @@ fn whole(op: Binary, a: i64, b: i64) -> Result<Value, String> {
         }
         Binary::Mod => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
         Binary::Pow if b < 0 && a == 0 => return Err("division by zero".into()),
-        Binary::Pow if b < 0 => return Ok(Value::Float((a as f64).powf(b as f64))),
+        Binary::Pow if b < 0 => return Ok(Value::Float(pow_f64(a as f64, b as f64))),
         Binary::Pow => match u32::try_from(b) {
             Ok(b) => a.checked_pow(b),
             Err(_) => (a.abs() <= 1).then(|| if a < 0 && b % 2 != 0 { -1 } else { a.abs() }),
