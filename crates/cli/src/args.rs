@@ -562,7 +562,7 @@ pub struct RankArgs {
 /// `coact negotiate`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Inputs: constraint problems in pyDCOP's YAML; GENIUS profiles (several XML files or their folder) or talks in JSON; auctions, matchings and agreements in YAML or JSON; or something built in: laptop, coloring, ising, meetings, sensors, with parameters as in coloring:n=50,colors=4\n\nMethods: dpop, maxsum, mgm, mgm2, dsa, syncbb, adopt, brute-force for constraint problems; saop, nash, kalai-smorodinsky, egalitarian, utilitarian for talks; the rest have one that fits\n\nExamples:\n  coact negotiate laptop --agents boulware,linear --plot laptop.svg\n  coact negotiate problem.yaml --method dpop --json\n  coact negotiate coloring:n=50,colors=4 --method mgm --plot cost.svg"
+    after_help = "Inputs: constraint problems in pyDCOP's YAML; GENIUS profiles (several XML files or their folder) or talks in JSON; auctions, matchings and agreements in YAML or JSON; or something built in: laptop, coloring, ising, meetings, sensors, with parameters as in coloring:n=50,colors=4\n\nMethods: dpop, maxsum, mgm, mgm2, dsa, syncbb, adopt, afb, brute-force for constraint problems; saop, nash, kalai-smorodinsky, egalitarian, utilitarian for talks; the rest have one that fits\n\nExamples:\n  coact negotiate laptop --agents boulware,linear --plot laptop.svg\n  coact negotiate problem.yaml --method dpop --json\n  coact negotiate coloring:n=50,colors=4 --method mgm --plot cost.svg"
 )]
 pub struct NegotiateArgs {
     /// A file, several XML files, a folder of them, or a name

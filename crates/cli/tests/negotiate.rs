@@ -47,7 +47,7 @@ fn constraint_problems_keep_the_keys_of_pydcop() {
     assert_eq!((&out["violation"], &out["msg_count"], &out["msg_size"]), (&json!(0), &json!(4), &json!(8)));
     assert_eq!((&out["cycle"], &out["status"]), (&json!(1), &json!("FINISHED")));
     assert!(out["time"].as_f64().unwrap() >= 0.0);
-    for method in ["maxsum", "mgm", "mgm2", "dsa", "syncbb", "adopt", "brute-force"] {
+    for method in ["maxsum", "mgm", "mgm2", "dsa", "syncbb", "adopt", "afb", "brute-force"] {
         let args = [
             "negotiate",
             &file,

@@ -236,6 +236,38 @@ fn searches_equal_brute_force() {
 }
 
 #[test]
+fn forward_bounding_equals_brute_force_on_a_thousand_graphs() {
+    let mut n_messages = [0; 2];
+    for seed in 0..1000 {
+        let n = 1 + seed as usize % 7;
+        let problem =
+            random_problem(seed, n, (n - 1 + seed as usize % 5).min(n * (n - 1) / 2), seed % 3 == 0);
+        let brute = run(&problem, Method::BruteForce, &Options::default()).cost;
+        let outcome = run(&problem, Method::Afb, &Options { max_messages: 1_000_000, ..Options::default() });
+        assert_eq!(outcome.status, Status::Finished, "seed {seed}");
+        assert!((brute - outcome.cost).abs() < 1e-9, "seed {seed}: {brute} and {}", outcome.cost);
+        n_messages[0] += outcome.counts.sent;
+        n_messages[1] += run(&problem, Method::SyncBb, &Options::default()).counts.sent;
+    }
+    assert!(n_messages[0] > 1000, "{n_messages:?}");
+}
+
+/// Bounds from agents further on spare most of the values that a search along the row tries.
+#[test]
+fn forward_bounds_spare_assignments() {
+    for seed in 0..5 {
+        let problem = generators::generate("coloring:n=12,colors=4,edges=40,soft=1", seed).unwrap();
+        let forwards = |method| {
+            let outcome = run(&problem, method, &Options { log: true, ..Options::default() });
+            (outcome.cost, outcome.log.lines().filter(|line| line.contains(" forward ")).count())
+        };
+        let ((plain, n_plain), (bounded, n_bounded)) = (forwards(Method::SyncBb), forwards(Method::Afb));
+        assert!((plain - bounded).abs() < 1e-9);
+        assert!(2 * n_bounded < n_plain, "seed {seed}: {n_bounded} and {n_plain}");
+    }
+}
+
+#[test]
 fn max_sum_equals_dpop_on_trees() {
     for seed in 0..100 {
         for damping in [0.0, 0.5] {
@@ -416,7 +448,7 @@ constraints:
 #[test]
 fn a_watcher_can_end_a_run() {
     let problem = generators::generate("coloring:n=40,colors=3,edges=100,soft=1", 3).unwrap();
-    for method in [Method::SyncBb, Method::Adopt, Method::Mgm, Method::Dsa, Method::MaxSum] {
+    for method in [Method::SyncBb, Method::Adopt, Method::Afb, Method::Mgm, Method::Dsa, Method::MaxSum] {
         let outcome =
             solve(&problem, method, &Options::default(), &mut |progress| progress.messages < 1000).unwrap();
         assert_eq!(outcome.status, Status::Timeout, "{method:?}");

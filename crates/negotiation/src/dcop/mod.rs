@@ -7,6 +7,7 @@
 //! Not here: the distribution of computations over machines; files that need Python to run.
 
 mod adopt;
+mod afb;
 mod brute_force;
 mod dpop;
 mod dsa;

@@ -6,7 +6,7 @@ use coact_messaging::{Agent, Counts, Pacing, Settings, Simulator, Topology};
 use super::model::Model;
 use super::options::Options;
 use super::problem::{Objective, Problem};
-use super::{adopt, brute_force, dpop, dsa, maxsum, mgm, mgm2, syncbb};
+use super::{adopt, afb, brute_force, dpop, dsa, maxsum, mgm, mgm2, syncbb};
 use crate::{Error, Result};
 
 /// A way to solve a problem.
@@ -26,13 +26,15 @@ pub enum Method {
     SyncBb,
     /// Asynchronous best-first search over a tree of variables: an optimum.
     Adopt,
+    /// Asynchronous forward bounding: branch and bound along a row, with bounds from all agents after it: an optimum.
+    Afb,
     /// All assignments, one by one: an optimum, without messages.
     BruteForce,
 }
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dpop,
         Self::MaxSum,
         Self::Mgm,
@@ -40,6 +42,7 @@ impl Method {
         Self::Dsa,
         Self::SyncBb,
         Self::Adopt,
+        Self::Afb,
         Self::BruteForce,
     ];
 
@@ -53,6 +56,7 @@ impl Method {
             Self::Dsa => "dsa",
             Self::SyncBb => "syncbb",
             Self::Adopt => "adopt",
+            Self::Afb => "afb",
             Self::BruteForce => "brute-force",
         }
     }
@@ -74,7 +78,7 @@ impl Method {
 
     /// Whether what it finds is an optimum, if it finishes.
     pub fn is_exact(self) -> bool {
-        matches!(self, Self::Dpop | Self::SyncBb | Self::Adopt | Self::BruteForce)
+        matches!(self, Self::Dpop | Self::SyncBb | Self::Adopt | Self::Afb | Self::BruteForce)
     }
 }
 
@@ -204,6 +208,7 @@ pub fn solve(
         Method::Dsa => dsa::solve(run),
         Method::SyncBb => syncbb::solve(run),
         Method::Adopt => adopt::solve(run),
+        Method::Afb => afb::solve(run),
         Method::BruteForce => brute_force::solve(run),
     }?;
     let cost = problem.cost(&found.assignment, options.infinity);

@@ -115,7 +115,7 @@ pub(super) fn solve(mut run: Run<'_>) -> Result<Found> {
 }
 
 /// Variables with most neighbors before them come first, so that constraints close early.
-fn row(model: &Model) -> Vec<usize> {
+pub(super) fn row(model: &Model) -> Vec<usize> {
     let n = model.n_variables();
     let mut n_before = vec![0_usize; n];
     let mut placed = vec![false; n];
