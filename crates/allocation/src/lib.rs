@@ -7,6 +7,7 @@
 //! - [`generalized`]: tasks that share the capacity of their agent.
 //! - [`coalition`]: Shapley value, least core, coalition structures.
 //! - [`certificate`]: independent checks of answers; [`taxonomy`]: the names of problem classes.
+//! - [`environment`]: an allocation problem for learners, and answers of methods on the scale of its returns.
 //! - [`input`], [`methods`], [`result`]: problems as text, methods by name, answers as JSON and their check.
 //!
 //! Not here: learning, pictures, where files lie.
@@ -19,6 +20,7 @@ pub mod certificate;
 pub mod coalition;
 pub mod consensus;
 pub mod contract_net;
+pub mod environment;
 mod error;
 pub mod exact;
 pub mod generalized;
