@@ -252,21 +252,6 @@ fn forward_bounding_equals_brute_force_on_a_thousand_graphs() {
     assert!(n_messages[0] > 1000, "{n_messages:?}");
 }
 
-/// Bounds from agents further on spare most of the values that a search along the row tries.
-#[test]
-fn forward_bounds_spare_assignments() {
-    for seed in 0..5 {
-        let problem = generators::generate("coloring:n=12,colors=4,edges=40,soft=1", seed).unwrap();
-        let forwards = |method| {
-            let outcome = run(&problem, method, &Options { log: true, ..Options::default() });
-            (outcome.cost, outcome.log.lines().filter(|line| line.contains(" forward ")).count())
-        };
-        let ((plain, n_plain), (bounded, n_bounded)) = (forwards(Method::SyncBb), forwards(Method::Afb));
-        assert!((plain - bounded).abs() < 1e-9);
-        assert!(2 * n_bounded < n_plain, "seed {seed}: {n_bounded} and {n_plain}");
-    }
-}
-
 #[test]
 fn max_sum_equals_dpop_on_trees() {
     for seed in 0..100 {
