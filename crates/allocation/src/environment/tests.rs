@@ -1,3 +1,5 @@
+//! Returns against the values of plans, masks, and what learners see.
+
 use coact_core::{Purpose, Stream};
 
 use super::*;
