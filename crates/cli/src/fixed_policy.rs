@@ -33,7 +33,7 @@ impl FixedPolicy {
         }
     }
 
-    /// Plays `episodes` episodes in `env`; `watch` as in [`evaluate`].
+    /// Plays `episodes` episodes in `env`; `watch` as in [`evaluate()`].
     ///
     /// # Errors
     /// What the environment or a script refuses.
