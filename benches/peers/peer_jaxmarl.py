@@ -12,13 +12,19 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.sched_setaffinity(0, few)
 import jax
 import jax.numpy as jnp
-import jaxmarl
 import optax
 
 jax.devices()
 os.sched_setaffinity(0, all_cpus)
 
+# It says on standard output, which belongs to the answers, what it imports.
+answers = os.dup(1)
+os.dup2(2, 1)
+import jaxmarl
+
 ENV = jaxmarl.make("MPE_simple_spread_v3")
+sys.stdout.flush()
+os.dup2(answers, 1)
 AGENTS, OBS, ACTIONS = ENV.agents, 18, 5
 
 
