@@ -142,7 +142,7 @@ pub fn pow_f64(x: f64, y: f64) -> f64 {
     }
     let is_whole = y == y.trunc();
     if is_whole && y.abs() <= 1024.0 {
-        let power = whole_power(x, y.abs() as u32);
+        let power = whole_power(x, y.abs() as u64);
         return if y < 0.0 { 1.0 / power } else { power };
     }
     if x < 0.0 {
@@ -168,7 +168,7 @@ pub fn pow_f64(x: f64, y: f64) -> f64 {
 }
 
 /// x^n by repeated squares.
-fn whole_power(x: f64, n: u32) -> f64 {
+pub fn whole_power(x: f64, n: u64) -> f64 {
     let (mut rest, mut square, mut product) = (n, x, 1.0);
     while rest > 0 {
         if rest & 1 == 1 {

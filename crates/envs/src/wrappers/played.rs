@@ -132,6 +132,7 @@ impl BatchEnv for PlayedGroups {
         self.actors.iter_mut().try_for_each(|actor| actor.load(from))?;
         self.inner.load(from)
     }
+
     /// With the actors: an evaluation is against the same ones.
     fn save_statistics(&self, out: &mut Writer) {
         self.actors.iter().for_each(|actor| actor.save(out));

@@ -1,5 +1,7 @@
 //! Optimizer steps on the CPU: plain loops over slices that are compiled for each instruction set.
 
+use coact_core::math::whole_power;
+
 use super::{OptimStep, Rule};
 use crate::isa::per_isa;
 use crate::{Error, Isa};
@@ -110,19 +112,6 @@ fn name_non_finite(grads: &[f32], tensors: &[Range<usize>]) -> Error {
     // In a partition, but in no tensor of the list.
     let value = grads.iter().copied().find(|v| !v.is_finite()).unwrap_or(f32::NAN);
     Error::NonFiniteGradient { tensor: tensors.len(), value }
-}
-
-/// `base^n` by repeated squaring, the same on every machine.
-fn power(base: f32, n: u64) -> f64 {
-    let (mut result, mut square, mut n) = (1.0, f64::from(base), n);
-    while n > 0 {
-        if n & 1 == 1 {
-            result *= square;
-        }
-        square *= square;
-        n >>= 1;
-    }
-    result
 }
 
 /// Scalars of an Adam step.
@@ -243,8 +232,8 @@ pub(crate) fn step(isa: Isa, call: &mut OptimStep<'_>) {
                 eps,
                 decay: if decoupled { 0.0 } else { weight_decay },
                 keep: keep as f32,
-                minus_step: (-lr / (1.0 - power(beta1, call.step))) as f32,
-                root_correction: (1.0 - power(beta2, call.step)).sqrt() as f32,
+                minus_step: (-lr / (1.0 - whole_power(beta1.into(), call.step))) as f32,
+                root_correction: (1.0 - whole_power(beta2.into(), call.step)).sqrt() as f32,
             };
             adam(isa, scalars, p, g, a, b);
         }

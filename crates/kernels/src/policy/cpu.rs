@@ -11,13 +11,13 @@ const LANES: usize = 16;
 
 type Lanes = [f32; LANES];
 
-/// Legal actions `32 k ..` of the rows, one word a lane.
+/// Whether the rows may take action `a`.
 #[inline(always)]
-fn legal_words(mask: &[u32], words: usize, rows: [usize; LANES], k: usize) -> [u32; LANES] {
-    let mut legal = [u32::MAX; LANES];
+fn legality(mask: &[u32], words: usize, rows: [usize; LANES], a: usize) -> [bool; LANES] {
+    let mut legal = [true; LANES];
     if words > 0 {
         for i in 0..LANES {
-            legal[i] = mask[rows[i] * words + k];
+            legal[i] = mask[rows[i] * words + a / 32] >> (a % 32) & 1 == 1;
         }
     }
     legal
@@ -39,33 +39,40 @@ fn gather(values: &[f32], rows: [usize; LANES]) -> Lanes {
     column(values, 1, rows, 0)
 }
 
+/// The highest legal logit of each row, minus infinity without one; and the first action that has it, or the first legal one
+/// where no logit is a number, or [`NO_ACTION`].
+#[inline(always)]
+fn highest(
+    logits: &[f32],
+    n: usize,
+    mask: &[u32],
+    words: usize,
+    rows: [usize; LANES],
+) -> (Lanes, [u32; LANES]) {
+    let (mut top, mut mode) = ([f32::NEG_INFINITY; LANES], [NO_ACTION; LANES]);
+    for a in 0..n {
+        let (legal, logit) = (legality(mask, words, rows, a), column(logits, n, rows, a));
+        for i in 0..LANES {
+            let better = legal[i] & ((logit[i] > top[i]) | (mode[i] == NO_ACTION));
+            mode[i] = if better { a as u32 } else { mode[i] };
+            top[i] = if legal[i] & (logit[i] > top[i]) { logit[i] } else { top[i] };
+        }
+    }
+    (top, mode)
+}
+
 #[inline(always)]
 fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: usize) {
     let n = call.n_actions;
-    let mut top = [f32::NEG_INFINITY; LANES];
-    let mut legal = [0; LANES];
-    for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
-        for i in 0..LANES {
-            let higher = (legal[i] >> (a % 32) & 1 == 1) & (logit[i] > top[i]);
-            top[i] = if higher { logit[i] } else { top[i] };
-        }
-    }
+    let (top, _) = highest(call.logits, n, call.mask, words, rows);
     let (mut total, mut dot) = ([0.0; LANES], [0.0; LANES]);
     for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
+        let (legal, logit) = (legality(call.mask, words, rows, a), column(call.logits, n, rows, a));
         for i in 0..LANES {
             let below = logit[i] - top[i];
             let e = exp_f32(below);
-            let is_legal = legal[i] >> (a % 32) & 1 == 1;
-            total[i] += if is_legal { e } else { 0.0 };
-            dot[i] = if is_legal { e.mul_add(below, dot[i]) } else { dot[i] };
+            total[i] += if legal[i] { e } else { 0.0 };
+            dot[i] = if legal[i] { e.mul_add(below, dot[i]) } else { dot[i] };
         }
     }
     let (mut action, mut chosen) = ([0; LANES], [0.0; LANES]);
@@ -109,17 +116,14 @@ fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: us
         of_entropy[i] = -call.ent_coef * weight[i];
     }
     for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
+        let (legal, logit) = (legality(call.mask, words, rows, a), column(call.logits, n, rows, a));
         let mut d = [0.0; LANES];
         for i in 0..LANES {
             let below = logit[i] - top[i];
             let prob = exp_f32(below) * inverse[i];
             let pull = of_entropy[i].mul_add(below - ln_total[i] + entropy[i], of_log_prob[i]);
             let own = if action[i] == a as u32 { of_log_prob[i] } else { 0.0 };
-            let counts = (legal[i] >> (a % 32) & 1 == 1) & (weight[i] != 0.0);
+            let counts = legal[i] & (weight[i] != 0.0);
             d[i] = if counts { prob.mul_add(-pull, own) } else { 0.0 };
         }
         for i in 0..live {
@@ -140,21 +144,7 @@ fn block(call: &mut PolicyRows<'_>, words: usize, rows: [usize; LANES], live: us
 #[inline(always)]
 fn draw_block(call: &mut DrawRows<'_>, words: usize, rows: [usize; LANES], live: usize) {
     let n = call.n_actions;
-    let (mut top, mut mode) = ([f32::NEG_INFINITY; LANES], [NO_ACTION; LANES]);
-    let mut legal = [0; LANES];
-    for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
-        for i in 0..LANES {
-            let is_legal = legal[i] >> (a % 32) & 1 == 1;
-            // The first legal action stands where no logit is a number.
-            let better = is_legal & ((logit[i] > top[i]) | (mode[i] == NO_ACTION));
-            mode[i] = if better { a as u32 } else { mode[i] };
-            top[i] = if is_legal & (logit[i] > top[i]) { logit[i] } else { top[i] };
-        }
-    }
+    let (top, mode) = highest(call.logits, n, call.mask, words, rows);
     if call.uniform.is_empty() {
         for i in 0..live {
             call.action[rows[i]] = mode[i];
@@ -163,24 +153,18 @@ fn draw_block(call: &mut DrawRows<'_>, words: usize, rows: [usize; LANES], live:
     }
     let mut total = [0.0; LANES];
     for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
+        let (legal, logit) = (legality(call.mask, words, rows, a), column(call.logits, n, rows, a));
         for i in 0..LANES {
             let e = exp_f32(logit[i] - top[i]);
-            total[i] += if legal[i] >> (a % 32) & 1 == 1 { e } else { 0.0 };
+            total[i] += if legal[i] { e } else { 0.0 };
         }
     }
     let uniform = gather(call.uniform, rows);
     let (mut sum, mut drawn, mut last) = ([0.0; LANES], [NO_ACTION; LANES], mode);
     for a in 0..n {
-        if a % 32 == 0 {
-            legal = legal_words(call.mask, words, rows, a / 32);
-        }
-        let logit = column(call.logits, n, rows, a);
+        let (legal, logit) = (legality(call.mask, words, rows, a), column(call.logits, n, rows, a));
         for i in 0..LANES {
-            let e = if legal[i] >> (a % 32) & 1 == 1 { exp_f32(logit[i] - top[i]) } else { 0.0 };
+            let e = if legal[i] { exp_f32(logit[i] - top[i]) } else { 0.0 };
             sum[i] += e;
             // Rounding may leave the sum short of the total; what is left over belongs to the last action that can happen.
             last[i] = if e > 0.0 { a as u32 } else { last[i] };
