@@ -1,5 +1,5 @@
-"""JaxMARL's simple_spread with training loops under jit in its published settings: VDN feed-forward and recurrent, PQN-VDN,
-IPPO. A call is one jitted scan of some updates that goes on where the last call ended; compiling is not timed."""
+"""JaxMARL's simple_spread with training loops under jit in its published settings: VDN feed-forward and recurrent, recurrent
+QMIX, PQN-VDN, IPPO, recurrent MAPPO. A call is one jitted scan of some updates that goes on where the last call ended; compiling is not timed."""
 
 import os
 import sys
@@ -149,12 +149,33 @@ def gru_step(cell, h, x):
     return (1 - z) * jnp.tanh(nx + r * nh) + z * h
 
 
-def vdn_rnn(p):
+def mixer(key):
+    keys = jax.random.split(key, 4)
+    state, embed, hyper = 3 * OBS, 32, 128
+    return {
+        "w1": mlp(keys[0], (state, hyper, 3 * embed), last=1e-3),
+        "b1": mlp(keys[1], (state, embed), last=1e-3),
+        "w2": mlp(keys[2], (state, hyper, embed), last=1e-3),
+        "b2": mlp(keys[3], (state, embed, 1), last=1e-3),
+    }
+
+
+def mix(layers, q, state):
+    """q [..., 3], state [..., S] -> [...], rising in every q"""
+    w1 = jnp.abs(forward(layers["w1"], state)).reshape(*q.shape, -1)
+    hidden = jax.nn.elu((q[..., None] * w1).sum(-2) + forward(layers["b1"], state))
+    w2 = jnp.abs(forward(layers["w2"], state))
+    return (hidden * w2).sum(-1) + forward(layers["b2"], state)[..., 0]
+
+
+def recurrent_values(is_mixed):
     n_envs, n_steps, capacity, batch, gamma, width = 8, 26, 5_000 // 8, 32, 0.9, 64
     key = jax.random.PRNGKey(0)
-    keys = jax.random.split(key, 3)
+    keys = jax.random.split(key, 4)
     params = {"in": dense(keys[0], OBS, width, 2.0**0.5), "cell": gru(keys[1], width, width)}
     params["out"] = dense(keys[2], width, ACTIONS, 1.0)
+    if is_mixed:
+        params["mixer"] = mixer(keys[3])
     optimizer = optax.chain(optax.clip_by_global_norm(25.0), optax.radam(5e-3))
 
     def q_step(params, h, obs, first):
@@ -162,6 +183,11 @@ def vdn_rnn(p):
         x = jax.nn.relu(obs @ params["in"]["w"] + params["in"]["b"])
         h = gru_step(params["cell"], h, x)
         return h, h @ params["out"]["w"] + params["out"]["b"]
+
+    def team(params, q, obs):
+        if is_mixed:
+            return mix(params["mixer"], q, obs.reshape(*obs.shape[:-2], -1))
+        return q.sum(-1)
 
     def unroll(params, obs, first):
         start = jnp.zeros((obs.shape[1], 3, width))
@@ -190,9 +216,9 @@ def vdn_rnn(p):
         def loss(params):
             q = unroll(params, rows["obs"], rows["first"])
             best = jax.lax.stop_gradient(q).argmax(-1)
-            later = chosen(q_target, best).sum(-1)[1:]
+            later = team(target, chosen(q_target, best), rows["obs"])[1:]
             goal = rows["reward"][:-1] + gamma * (1 - rows["done"][:-1]) * later
-            return ((chosen(q, rows["action"]).sum(-1)[:-1] - goal) ** 2).mean()
+            return ((team(params, chosen(q, rows["action"]), rows["obs"])[:-1] - goal) ** 2).mean()
 
         change, moments = optimizer.update(jax.grad(loss)(params), moments, params)
         params = optax.apply_updates(params, change)
@@ -210,7 +236,17 @@ def vdn_rnn(p):
         "done": jnp.zeros(shape, bool),
     }
     carry = (params, params, optimizer.init(params), obs, first, state, key, store, 0, 0)
-    return calls(update, carry, p["env_steps"] // (n_envs * n_steps))
+    return update, carry, n_envs * n_steps
+
+
+def vdn_rnn(p):
+    update, carry, steps = recurrent_values(is_mixed=False)
+    return calls(update, carry, p["env_steps"] // steps)
+
+
+def qmix_rnn(p):
+    update, carry, steps = recurrent_values(is_mixed=True)
+    return calls(update, carry, p["env_steps"] // steps)
 
 
 def minibatches(key, rows, n):
@@ -335,4 +371,105 @@ def ippo_ff(p):
     return calls(update, carry, p["env_steps"] // (n_envs * n_steps))
 
 
-serve({"vdn": vdn_ff, "vdn-rnn": vdn_rnn, "pqn-vdn": pqn_vdn, "ippo": ippo_ff})
+def recurrent_net(key, inputs, outputs, width, last):
+    keys = jax.random.split(key, 4)
+    return {
+        "in": dense(keys[0], inputs, width, 2.0**0.5),
+        "cell": gru(keys[1], width, width),
+        "head": dense(keys[2], width, width, 2.0),
+        "out": dense(keys[3], width, outputs, last),
+    }
+
+
+def recurrent_step(net, h, obs, first):
+    h = jnp.where(first[:, None, None], 0.0, h)
+    x = jnp.tanh(obs @ net["in"]["w"] + net["in"]["b"])
+    h = gru_step(net["cell"], h, x)
+    x = jnp.tanh(h @ net["head"]["w"] + net["head"]["b"])
+    return h, x @ net["out"]["w"] + net["out"]["b"]
+
+
+def mappo_rnn(p):
+    n_envs, n_steps, gamma, lam, clip, epochs, parts, width = 16, 128, 0.99, 0.95, 0.2, 4, 4, 128
+    key = jax.random.PRNGKey(0)
+    actor_key, critic_key = jax.random.split(key)
+    params = {
+        "actor": recurrent_net(actor_key, OBS, ACTIONS, width, 0.01),
+        "critic": recurrent_net(critic_key, 3 * OBS, 1, width, 1.0),
+    }
+    optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(2e-3, eps=1e-5))
+
+    def policy(params, h, obs, first):
+        """The critic has a row an agent, as in JaxMARL, though all three see the same."""
+        state = jnp.broadcast_to(obs.reshape(obs.shape[0], 1, -1), (obs.shape[0], 3, 3 * OBS))
+        actor_h, logits = recurrent_step(params["actor"], h[0], obs, first)
+        critic_h, value = recurrent_step(params["critic"], h[1], state, first)
+        return (actor_h, critic_h), (jax.nn.log_softmax(logits), value[..., 0])
+
+    def act(carry, _):
+        params, h, obs, first, state, key = carry
+        key, choose, move = jax.random.split(key, 3)
+        h, (logits, value) = policy(params, h, obs, first)
+        actions = jax.random.categorical(choose, logits)
+        later, state, reward, done = step(move, state, actions)
+        row = {"obs": obs, "first": first, "action": actions, "value": value, "logp": chosen(logits, actions)}
+        return (params, h, later, done, state, key), row | {"reward": reward, "done": done}
+
+    def update(carry):
+        params, moments, h0, obs, first, state, key = carry
+        (_, h, obs, first, state, key), rows = jax.lax.scan(act, (params, h0, obs, first, state, key), None, n_steps)
+        last = policy(params, h, obs, first)[1][1]
+
+        def back(carry, row):
+            advantage, later = carry
+            goes_on = (1.0 - row["done"])[:, None]
+            delta = row["reward"][:, None] + gamma * goes_on * later - row["value"]
+            advantage = delta + gamma * lam * goes_on * advantage
+            return (advantage, row["value"]), advantage
+
+        rows["advantage"] = jax.lax.scan(back, (jnp.zeros_like(last), last), rows, reverse=True)[1]
+        rows["goal"] = rows["advantage"] + rows["value"]
+
+        def part(carry, envs):
+            params, moments = carry
+            own = jax.tree.map(lambda v: v[:, envs], rows)
+            start = jax.tree.map(lambda v: v[envs], h0)
+
+            def loss(params):
+                logits, value = jax.lax.scan(
+                    lambda h, x: policy(params, h, *x), start, (own["obs"], own["first"])
+                )[1]
+                ratio = jnp.exp(chosen(logits, own["action"]) - own["logp"])
+                advantage = (own["advantage"] - own["advantage"].mean()) / (own["advantage"].std() + 1e-8)
+                gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage).mean()
+                near = own["value"] + jnp.clip(value - own["value"], -clip, clip)
+                fault = 0.5 * jnp.maximum((value - own["goal"]) ** 2, (near - own["goal"]) ** 2).mean()
+                entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
+                return -gain + 0.5 * fault - 0.01 * entropy
+
+            change, moments = optimizer.update(jax.grad(loss)(params), moments, params)
+            return (optax.apply_updates(params, change), moments), None
+
+        def epoch(carry, key):
+            return jax.lax.scan(part, carry, jax.random.permutation(key, n_envs).reshape(parts, -1))
+
+        key, order = jax.random.split(key)
+        (params, moments), _ = jax.lax.scan(epoch, (params, moments), jax.random.split(order, epochs))
+        return params, moments, h, obs, first, state, key
+
+    obs, state = reset(key, n_envs)
+    h = (jnp.zeros((n_envs, 3, width)), jnp.zeros((n_envs, 3, width)))
+    carry = (params, optimizer.init(params), h, obs, jnp.ones(n_envs, bool), state, key)
+    return calls(update, carry, p["env_steps"] // (n_envs * n_steps))
+
+
+serve(
+    {
+        "vdn": vdn_ff,
+        "vdn-rnn": vdn_rnn,
+        "qmix-rnn": qmix_rnn,
+        "pqn-vdn": pqn_vdn,
+        "ippo": ippo_ff,
+        "mappo-rnn": mappo_rnn,
+    }
+)

@@ -19,7 +19,7 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   envs      steps of cartpole and simple_spread, observations written
   replay    priority updates, samples, pushes and gathers at a million entries
   rollout   simple_spread: policy, step and store
-  training  a short `coact train spread-vdn`, end to end
+  training  a short `coact train spread-vdn`, end to end; JaxMARL's settings beside JaxMARL with --peers jaxmarl
   games     counterfactual regret minimization, equilibria of games in normal form, plans of finite models
   allocation  assignment, distributed constraint optimization, messages of the simulator
 

@@ -10,6 +10,8 @@ use crate::contest::{Contest, PeerCall, Run, Unit, params};
 
 /// A published setting: ours as arguments of `coact train`, theirs as a measurement of the peer.
 struct Setting {
+    /// Name of the measurement, here and in the peer's script.
+    name: &'static str,
     algorithm: &'static str,
     set: &'static [&'static str],
     /// Environment steps of a run of ours and of a call of theirs: some seconds each.
@@ -22,9 +24,10 @@ struct Setting {
 const SHARED: &[&str] =
     &["common_reward=sum", "eval_every=0", "final_eval_episodes=1", "checkpoint_every_s=0"];
 
-/// JaxMARL's settings (feed-forward VDN, recurrent VDN and QMIX, PQN-VDN, IPPO), and the ratio meant for each.
+/// JaxMARL's settings (feed-forward VDN, recurrent VDN and QMIX, PQN-VDN, IPPO, recurrent MAPPO), and the ratio meant for each.
 const SETTINGS: &[Setting] = &[
     Setting {
+        name: "vdn",
         algorithm: "vdn",
         set: &[
             "n_envs=32",
@@ -45,6 +48,7 @@ const SETTINGS: &[Setting] = &[
         goal: 10.0,
     },
     Setting {
+        name: "vdn-rnn",
         algorithm: "vdn-rnn",
         set: &[
             "n_envs=8",
@@ -62,6 +66,28 @@ const SETTINGS: &[Setting] = &[
         goal: 10.0,
     },
     Setting {
+        name: "qmix-rnn",
+        algorithm: "qmix-rnn",
+        set: &[
+            "n_envs=8",
+            "sequence_length=26",
+            "update_every=26",
+            "batch_size=32",
+            "buffer_size=130000",
+            "learning_starts=10000",
+            "mixing_embed=32",
+            "hypernet_embed=128",
+            "mixer_gain=1e-3",
+            "gamma=0.9",
+            "learning_rate=5e-3",
+            "gradient_clipping_global_norm=25",
+        ],
+        ours: 200_200,
+        theirs: 20_800,
+        goal: 10.0,
+    },
+    Setting {
+        name: "pqn-vdn",
         algorithm: "pqn-vdn",
         set: &["n_envs=256", "rollout_steps=16", "gamma=0.9"],
         ours: 163_840,
@@ -69,10 +95,28 @@ const SETTINGS: &[Setting] = &[
         goal: 10.0,
     },
     Setting {
+        name: "ippo",
         algorithm: "ippo",
         set: &["n_envs=16", "rollout_steps=128"],
         ours: 819_200,
         theirs: 81_920,
+        goal: 10.0,
+    },
+    Setting {
+        name: "mappo-rnn",
+        algorithm: "mappo",
+        set: &[
+            "n_envs=16",
+            "rollout_steps=128",
+            "hidden=[128]",
+            "cell=gru",
+            "cell_width=128",
+            "head=[128]",
+            "critic_input=observations",
+            "learning_rate=2e-3",
+        ],
+        ours: 40_960,
+        theirs: 4_096,
         goal: 10.0,
     },
 ];
@@ -105,17 +149,17 @@ pub fn run(session: &mut Session) -> Result<(), String> {
         let named = ["--env", "simple_spread", "--algorithm", setting.algorithm].map(str::to_owned);
         let args: Vec<String> = named.into_iter().chain(set).collect();
         let ours = session.threads.iter().map(|&threads| {
-            (threads, training(coact.clone(), setting.algorithm, args.clone(), setting.ours, threads))
+            (threads, training(coact.clone(), setting.name, args.clone(), setting.ours, threads))
         });
         session.hold(Contest {
-            name: format!("training/jaxmarl/{}", setting.algorithm),
+            name: format!("training/jaxmarl/{}", setting.name),
             unit: Unit::PerSecond("env-steps/s"),
             items: setting.ours as f64,
             goal: None,
             ours: ours.collect(),
             peers: vec![PeerCall {
                 peer: "jaxmarl",
-                measure: setting.algorithm,
+                measure: setting.name,
                 params: params(&[("env_steps", setting.theirs as f64)]),
                 items: setting.theirs as f64,
                 variant: "",
