@@ -17,6 +17,11 @@ impl<D: Dictionary> Tableau<D> {
     /// Exchanges the variables of a row and a column.
     pub(crate) fn pivot(&mut self, row: usize, column: usize) {
         self.table.pivot(row, column);
+        self.rename(row, column);
+    }
+
+    /// Exchanges the variables of a row and a column, of which the table has to hear as well.
+    pub(crate) fn rename(&mut self, row: usize, column: usize) {
         std::mem::swap(&mut self.basic[row], &mut self.nonbasic[column]);
     }
 }

@@ -210,6 +210,18 @@ impl<I: Machine> Grid<I> {
 }
 
 impl Grid<BigInt> {
+    fn narrow(&self) -> Option<Grid<i128>> {
+        let entries: Vec<i128> = self.entries.iter().map(ToPrimitive::to_i128).collect::<Option<_>>()?;
+        let row_bits = |row: &[i128]| row.iter().map(|x| x.bits()).max().unwrap_or(0);
+        Some(Grid {
+            row_bits: entries.chunks_exact(self.n_columns).map(row_bits).collect(),
+            entries,
+            n_columns: self.n_columns,
+            denominator: self.denominator.to_i128()?,
+            pivot_row: vec![0; self.n_columns],
+        })
+    }
+
     fn pivot(&mut self, row: usize, column: usize) {
         let n = self.n_columns;
         let line = &mut self.entries[row * n..][..n];
@@ -340,16 +352,21 @@ impl Dictionary for IntegerDictionary {
 
     fn pivot(&mut self, row: usize, column: usize) {
         assert!(self.sign(row, column).is_ne(), "pivot on a zero at ({row}, {column})");
+        let bits = self.minor_bits;
         loop {
             let wider = match &mut self.table {
-                Table::Small(grid) => {
-                    (!grid.pivot(row, column, self.minor_bits)).then(|| Table::Wide(grid.widen(0)))
+                Table::Small(grid) => (!grid.pivot(row, column, bits)).then(|| Table::Wide(grid.widen(0))),
+                Table::Wide(grid) => {
+                    (!grid.pivot(row, column, bits)).then(|| Table::Big(grid.widen(BigInt::zero())))
                 }
-                Table::Wide(grid) => (!grid.pivot(row, column, self.minor_bits))
-                    .then(|| Table::Big(grid.widen(BigInt::zero()))),
                 Table::Big(grid) => {
                     grid.pivot(row, column);
-                    None
+                    // Where only products on the way were too large, a rare pivot shall not slow down all others.
+                    let narrow = bits.filter(|&bits| bits < i128::BITS).and_then(|_| grid.narrow());
+                    if let Some(narrow) = narrow {
+                        self.table = Table::Wide(narrow);
+                    }
+                    break;
                 }
             };
             match wider {

@@ -186,11 +186,15 @@ impl<S: Scalar> Polytope<S> {
         labels
     }
 
-    /// All vertices but the point 0. `observe` hears how many were found so far and may stop the walk.
+    /// All vertices but the point 0, depth first. `observe` hears how many were found so far and may stop the walk.
+    ///
+    /// All edges of a vertex are followed to their ends when the walk arrives there, so that stepping back needs
+    /// labels only: the table comes after, pivot by pivot, when there is a new vertex to go on to.
     ///
     /// # Errors
     /// If it was stopped, or floats lose their way.
     pub(crate) fn vertices(&mut self, observe: &mut dyn FnMut(usize) -> bool) -> Result<Vec<Vertex>> {
+        let n_edges = self.own.len();
         let mut basis = no_labels(self.n_labels());
         self.tableau.nonbasic.iter().for_each(|&l| toggle(&mut basis, l));
         let origin = basis.clone();
@@ -199,36 +203,35 @@ impl<S: Scalar> Polytope<S> {
         // Degenerate vertices, which have several bases.
         let mut seen: HashSet<Labels, ByLabels> = HashSet::default();
         let mut vertices = Vec::new();
-        // Pivots from the start to here, each with the next column to try at the vertex it left.
+        // Pivots from the start to here, and the row at the end of each edge of each vertex on the way.
         let mut trail: Vec<(usize, usize)> = Vec::new();
+        let mut ends: Vec<usize> = Vec::new();
+        self.follow_edges(None, &mut ends)?;
+        // Pivots by which the table is behind the labels.
+        let mut owed: Vec<(usize, usize)> = Vec::new();
         let mut column = 0;
         loop {
-            if column == self.own.len() {
+            if column == n_edges {
                 let Some((row, back)) = trail.pop() else { return Ok(vertices) };
-                self.walk(row, back, &mut basis);
+                self.cross(row, back, &mut basis);
+                self.tableau.rename(row, back);
+                owed.push((row, back));
+                ends.truncate(ends.len() - n_edges);
                 column = back + 1;
                 continue;
             }
-            if trail.last().is_some_and(|&(_, back)| back == column) {
-                // The edge we came by.
-                column += 1;
-                continue;
-            }
-            let Some(row) = self.leaving(column) else {
-                return Err(Error::Inaccurate { what: "the walk along a best-response polytope" });
-            };
-            let (entering, leaving) = (self.tableau.nonbasic[column], self.tableau.basic[row]);
-            toggle(&mut basis, entering);
-            toggle(&mut basis, leaving);
+            let row = ends[ends.len() - n_edges + column];
+            self.cross(row, column, &mut basis);
             if visited.contains(&basis) {
-                toggle(&mut basis, entering);
-                toggle(&mut basis, leaving);
+                self.cross(row, column, &mut basis);
                 column += 1;
                 continue;
             }
             visited.insert(basis.clone());
+            owed.drain(..).for_each(|(row, column)| self.tableau.table.pivot(row, column));
             self.tableau.pivot(row, column);
             trail.push((row, column));
+            self.follow_edges(Some((row, column)), &mut ends)?;
             column = 0;
             let labels = self.labels(&basis);
             if labels == basis || (labels != origin && seen.insert(labels.clone())) {
@@ -240,10 +243,22 @@ impl<S: Scalar> Polytope<S> {
         }
     }
 
-    fn walk(&mut self, row: usize, column: usize, basis: &mut [u64]) {
+    /// Appends the row that each edge runs into; that of the edge we came by is known.
+    fn follow_edges(&mut self, came_by: Option<(usize, usize)>, ends: &mut Vec<usize>) -> Result<()> {
+        for column in 0..self.own.len() {
+            let end = match came_by {
+                Some((row, back)) if back == column => Some(row),
+                _ => self.leaving(column),
+            };
+            ends.push(end.ok_or(Error::Inaccurate { what: "the walk along a best-response polytope" })?);
+        }
+        Ok(())
+    }
+
+    /// Exchanges two labels in a set that has one of them; again, and they are back.
+    fn cross(&self, row: usize, column: usize, basis: &mut [u64]) {
         toggle(basis, self.tableau.nonbasic[column]);
         toggle(basis, self.tableau.basic[row]);
-        self.tableau.pivot(row, column);
     }
 
     /// Goes to the vertex with these nonbasic labels.
