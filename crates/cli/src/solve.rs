@@ -60,7 +60,7 @@ fn solve_normal(game: &NormalForm<Rational>, args: &SolveArgs) -> Result<()> {
     let limit = if matches!(entry.method, Method::Correlated(..)) { EXACT_JOINT } else { EXACT_ENTRIES };
     let exactly = args.exact || (entry.exact && game.n_profiles() <= limit);
     let start = Instant::now();
-    let mut watch = watch(game, entry, args, exactly);
+    let mut watch = watch(game, entry, args);
     let most = if entry.method == Method::Vertices { MOST_VERTICES } else { usize::MAX };
     let mut observe = |n: usize| watch.tell(n) && n < most;
     let outcome = match exactly {
@@ -159,7 +159,7 @@ fn check_options(entry: &MethodEntry, args: &SolveArgs) -> Result<()> {
 }
 
 /// Warns of long searches, and watches them.
-fn watch(game: &NormalForm<Rational>, entry: &MethodEntry, args: &SolveArgs, exactly: bool) -> Watch {
+fn watch(game: &NormalForm<Rational>, entry: &MethodEntry, args: &SolveArgs) -> Watch {
     let (unit, expected) = match (entry.method, game.shape()) {
         (Method::Vertices, &[m, n]) => ("vertices", Some(expected_vertices(m, n))),
         (Method::Supports, &[m, n]) => ("pairs of supports", Some(binomial(m + n, m))),
@@ -170,32 +170,16 @@ fn watch(game: &NormalForm<Rational>, entry: &MethodEntry, args: &SolveArgs, exa
         (Method::LemkeHowson, _) => ("pivots", None),
         _ => ("rounds", args.iterations.map(|n| n as f64)),
     };
-    if let Some(expected) = expected.filter(|&e| e > WARN_FROM && unit != "rounds") {
-        let years = expected / rate(game.shape(), exactly) / 3.15e7;
-        let time = match years {
-            y if y >= 1e4 => format!("{y:.0e} years"),
-            y if y > 1.0 => format!("{y:.0} years"),
-            y if y * 365.0 > 1.0 => format!("{:.0} days", y * 365.0),
-            y => format!("{:.0} minutes", (y * 365.0 * 1440.0).max(1.0)),
-        };
-        let size: Vec<String> = game.shape().iter().map(usize::to_string).collect();
-        note(format!(
-            "warning: method `{}` on a {} game takes about {expected:.1e} {unit}, some {time}; \
-             `--method lemke-howson` without --all finds one equilibrium at once; stop with Ctrl-C",
-            entry.name,
-            size.join("x")
-        ));
-    }
-    Watch::new(unit, expected, args.quiet)
-}
-
-/// Vertices or supports a second, roughly. Assumed, not measured: 300,000 on a 10x10 game in floats and a tenth of that in
-/// rationals; a step touches a table and looks at one neighbor for each strategy, so it grows with the cube of the size.
-/// The example `vertex_rate` of the games crate prints what a machine does.
-fn rate(shape: &[usize], exactly: bool) -> f64 {
-    let size = shape.iter().sum::<usize>() as f64 / 20.0;
-    let base = if exactly { 3e4 } else { 3e5 };
-    base / (size * size * size).max(1.0)
+    let watch = Watch::new(unit, expected, args.quiet);
+    let Some(expected) = expected.filter(|&e| e > WARN_FROM && unit != "rounds") else { return watch };
+    let size: Vec<String> = game.shape().iter().map(usize::to_string).collect();
+    note(format!(
+        "warning: method `{}` on a {} game goes through about {expected:.1e} {unit} (how long that takes is told once it \
+         is measured); `--method lemke-howson` without --all finds one equilibrium at once; stop with Ctrl-C",
+        entry.name,
+        size.join("x")
+    ));
+    watch.with_forecast()
 }
 
 fn binomial(n: usize, k: usize) -> f64 {

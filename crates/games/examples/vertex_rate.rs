@@ -1,5 +1,5 @@
-//! Prints how many vertices a second [`vertex_enumeration`] finds in random games (the best of three runs of each), which is what the
-//! estimates of `coact solve --all` are made of: `cargo run --release -p coact-games --example vertex_rate [LARGEST [PAYOFF]]`.
+//! Prints how many vertices a second [`vertex_enumeration`] finds in random games (the best of three runs of each), and how
+//! many it hears of beside the number that `coact solve --all` expects: `cargo run --release -p coact-games --example vertex_rate [LARGEST [PAYOFF]]`.
 //! Payoffs are whole numbers from -PAYOFF to PAYOFF, 1000 if not given.
 
 #![allow(clippy::print_stdout)]

@@ -237,8 +237,9 @@ impl<S: Scalar> Polytope<S> {
             if labels == basis || (labels != origin && seen.insert(labels.clone())) {
                 vertices.push(Vertex { labels, basis: basis.clone() });
             }
-            if visited.len().is_multiple_of(1024) && !observe(visited.len()) {
-                return Err(Error::Stopped { what: "vertex enumeration", after: visited.len() });
+            let n = visited.len();
+            if (n.is_power_of_two() || n.is_multiple_of(1024)) && !observe(n) {
+                return Err(Error::Stopped { what: "vertex enumeration", after: n });
             }
         }
     }
