@@ -3,8 +3,9 @@
 //!
 //! [`Scenario`] holds issues and profiles and reads the XML of GENIUS and a JSON form; [`pareto`] and its neighbors find
 //! solution points; [`negotiate`] runs the stacked alternating-offers protocol; [`rubinstein`] has the theory of
-//! impatient bargainers. Not here: learning between negotiations.
+//! impatient bargainers; [`environment`] lets learners take part. Not here: learners.
 
+pub mod environment;
 mod frontier;
 mod genius;
 mod party;
@@ -13,6 +14,7 @@ pub mod rubinstein;
 mod scenario;
 mod solutions;
 
+pub use environment::{BargainingEnv, best_reply};
 pub use frontier::{Frontier, LotteryPoint, hull};
 pub use genius::{Profiled, read_genius};
 pub use party::{Acceptance, Bidding, STRATEGIES, Strategy};
