@@ -7,11 +7,13 @@ use serde_json::json;
 
 use crate::args::EvaluateArgs;
 use crate::console::{note, say};
+use crate::environments::{self, yardsticks};
 use crate::run_folder::{RunFolder, load_team};
 use crate::train::{evaluation_json, say_returns};
 use crate::{Error, Result, fixed_policy};
 
-/// Plays episodes with a trained team, or by scripts in an environment, and with random actions.
+/// Plays episodes with a trained team, or by scripts in an environment, and with random actions, and shows what solvers
+/// make of the same problem.
 ///
 /// # Errors
 /// Neither a run folder nor an environment, no whole checkpoint, no such script.
@@ -20,7 +22,7 @@ pub fn evaluate_run(args: &EvaluateArgs) -> Result<()> {
         return Err(Error::usage("--episodes is 0; it must be 1 or more"));
     }
     let folder = RunFolder::at(&args.what);
-    if !folder.config_file().is_file() && coact_envs::find(&args.what).is_ok() {
+    if !folder.config_file().is_file() && environments::find(&args.what).is_ok() {
         return fixed_policy::evaluate_env(args, &args.what);
     }
     if !args.set.is_empty() {
@@ -47,8 +49,10 @@ pub fn evaluate_run(args: &EvaluateArgs) -> Result<()> {
     let wall_s = start.elapsed().as_secs_f64();
     let random = evaluate(&mut *team.env, Policy::Random { seed }, args.episodes, seed, |_, _| {})?;
     let names = team.env.spec().agent_names();
+    let options = serde_json::Value::Object(team.config.team.env_options.clone());
+    let yardsticks = yardsticks(&team.config.team.env, &options).map_err(Error::usage)?;
     if !args.json || !args.quiet {
-        say_returns(&names, "greedy", &greedy, &random);
+        say_returns(&names, "greedy", &greedy, &random, &yardsticks);
     }
     if args.json {
         let steps = greedy.length_mean * greedy.episodes as f64;
@@ -57,6 +61,7 @@ pub fn evaluate_run(args: &EvaluateArgs) -> Result<()> {
             "seed": args.seed, "env_steps": team.env_steps, "wall_s": wall_s,
             "env_steps_per_s": steps / wall_s.max(1e-9), "params_hash": params_hash(team.learner.params()),
             "agents": names, "evaluation": evaluation_json(&greedy, &random),
+            "yardsticks": yardsticks,
         }));
     }
     Ok(())

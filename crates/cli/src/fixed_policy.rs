@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::args::EvaluateArgs;
 use crate::config::parse_value;
 use crate::console::say;
+use crate::environments::{self, yardsticks};
 use crate::train::{evaluation_json, say_returns};
 use crate::{Error, Result};
 
@@ -67,26 +68,30 @@ pub fn build(
     policy: Option<&str>,
     n_envs: usize,
 ) -> Result<(Box<dyn BatchEnv>, FixedPolicy)> {
-    let entry = coact_envs::find(name).map_err(Error::usage)?;
+    let entry = environments::find(name).map_err(Error::usage)?;
     let Some(policy) = policy.filter(|p| *p != "greedy") else {
         let text = format!(
             "{name} is an environment and has no trained policy; add --policy random, or --policy scripted"
         );
         return Err(Error::usage(text));
     };
+    let env = entry.build(&env_options(set)?, n_envs).map_err(Error::usage)?;
+    let policy = match policy {
+        "random" => FixedPolicy::Random,
+        scripts => FixedPolicy::Scripts(Cast::new(env.spec(), scripts).map_err(Error::usage)?),
+    };
+    Ok((env, policy))
+}
+
+/// `OPTION=VALUE` each, as one object.
+fn env_options(set: &[String]) -> Result<Value> {
     let mut options = Map::new();
     for pair in set {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| Error::usage(format!("`--set {pair}` has no value")))?;
         options.insert(key.trim().into(), parse_value(value.trim()));
     }
-    let options = if options.is_empty() { Value::Null } else { Value::Object(options) };
-    let env = entry.build(&options, n_envs).map_err(Error::usage)?;
-    let policy = match policy {
-        "random" => FixedPolicy::Random,
-        scripts => FixedPolicy::Scripts(Cast::new(env.spec(), scripts).map_err(Error::usage)?),
-    };
-    Ok((env, policy))
+    Ok(Value::Object(options))
 }
 
 /// `coact evaluate ENV --policy P`.
@@ -100,14 +105,15 @@ pub fn evaluate_env(args: &EvaluateArgs, name: &str) -> Result<()> {
     let played = policy.evaluate(&mut *env, args.episodes, seed, |_, _| {})?;
     let random = FixedPolicy::Random.evaluate(&mut *env, args.episodes, seed, |_, _| {})?;
     let names = env.spec().agent_names();
+    let yardsticks = yardsticks(name, &env_options(&args.set)?).map_err(Error::usage)?;
     if !args.json || !args.quiet {
         say(format!("policy: {}", policy.describe()));
-        say_returns(&names, "policy", &played, &random);
+        say_returns(&names, "policy", &played, &random, &yardsticks);
     }
     if args.json {
         say(json!({
             "env": env.spec().name, "policy": policy.describe(), "seed": args.seed, "agents": names,
-            "evaluation": evaluation_json(&played, &random),
+            "evaluation": evaluation_json(&played, &random), "yardsticks": yardsticks,
         }));
     }
     Ok(())

@@ -13,7 +13,7 @@ use coact_runner::checkpoint::CheckpointStore;
 
 use crate::config::Config;
 use crate::run_folder::{RunFolder, build_learner};
-use crate::{Error, Result};
+use crate::{Error, Result, environments};
 
 /// A group played by the learner of another run.
 pub struct FrozenGroup {
@@ -87,7 +87,7 @@ fn shown_to(saved: &Config) -> Result<Box<dyn BatchEnv>> {
     let mut wrappers = saved.wrappers();
     wrappers.scripted.extend(saved.team.frozen.keys().map(|group| (group.clone(), "noop".into())));
     let options = serde_json::Value::Object(saved.team.env_options.clone());
-    let env = coact_envs::find(&saved.team.env).map_err(Error::usage)?.build(&options, 1);
+    let env = environments::find(&saved.team.env).map_err(Error::usage)?.build(&options, 1);
     wrap(env.map_err(Error::usage)?, &wrappers).map_err(Error::usage)
 }
 

@@ -11,6 +11,7 @@ mod compare;
 pub mod config;
 pub mod console;
 pub mod draw;
+pub mod environments;
 pub mod error;
 pub mod evaluate_command;
 pub mod fixed_policy;

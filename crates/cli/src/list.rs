@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::{InfoArgs, ListArgs};
 use crate::console::say;
-use crate::{Result, config, presets};
+use crate::{Result, config, environments, presets};
 
 /// Lists presets, environments, algorithms, games and methods.
 ///
@@ -40,7 +40,7 @@ pub fn list(args: &ListArgs) -> Result<()> {
     }
     if wants("envs") {
         say("Environments (coact train --env NAME --set env_options.OPTION=VALUE):");
-        coact_envs::ALL.iter().for_each(list_env);
+        environments::all().iter().for_each(list_env);
         say(
             "Scripts that play any group: noop, uniform (--policy in evaluate and play, scripted.GROUP in train).",
         );
@@ -167,7 +167,7 @@ fn envs_json() -> Value {
             "scripted_return": scripts::scripted_return(e.name), "scripts": own_scripts(e),
         })
     };
-    coact_envs::ALL.iter().map(env).collect()
+    environments::all().iter().map(env).collect()
 }
 
 fn families_json() -> Value {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::PlayArgs;
 use crate::console::say;
 use crate::run_folder::{RunFolder, load_team};
-use crate::{Error, Result, draw, fixed_policy, terminal};
+use crate::{Error, Result, draw, environments, fixed_policy, terminal};
 
 /// Longest side of a GIF frame and of one frame of the strip, in pixels.
 const GIF_WIDTH: u32 = 360;
@@ -87,7 +87,7 @@ fn film_env(args: &PlayArgs, seed: u64) -> Result<(Vec<Scene>, Evaluation)> {
         );
         return Err(Error::usage(text));
     }
-    if let Err(e) = coact_envs::find(&args.what) {
+    if let Err(e) = environments::find(&args.what) {
         let text = format!("`{}` is neither a run folder nor an environment: {e}", args.what);
         return Err(Error::usage(text));
     }

@@ -9,7 +9,7 @@ use coact_runner::checkpoint::CheckpointStore;
 use coact_runner::{Training, write_atomic};
 
 use crate::config::{Config, Layers};
-use crate::{Error, Result, frozen};
+use crate::{Error, Result, environments, frozen};
 
 /// Copies of the environment in an evaluation.
 const EVAL_ENVS: usize = 32;
@@ -153,7 +153,7 @@ fn free_default(name: &str, seed: u64) -> PathBuf {
 /// # Errors
 /// An unknown environment or option, counts that make no sense, a frozen run that cannot be loaded.
 pub fn build_env(config: &Config, n_envs: usize) -> Result<Box<dyn BatchEnv>> {
-    let entry = coact_envs::find(&config.team.env).map_err(Error::usage)?;
+    let entry = environments::find(&config.team.env).map_err(Error::usage)?;
     let options = serde_json::Value::Object(config.team.env_options.clone());
     let env = entry.build(&options, n_envs).map_err(Error::usage)?;
     let actors = frozen::actors(config, env.spec(), n_envs)?;

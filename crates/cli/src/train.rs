@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::args::{BaseArgs, TrainArgs};
 use crate::config::{Config, Layers};
 use crate::console::{note, say};
+use crate::environments::Yardstick;
 use crate::run_folder::{RunFolder, build_eval_env, build_learner, build_run, choose_backend};
 use crate::{Error, Result, list, play, presets, report_command};
 
@@ -400,15 +401,27 @@ pub fn evaluation_json(greedy: &Evaluation, random: &Evaluation) -> Value {
     })
 }
 
-/// The table of the returns of `who` and of random actions.
-pub fn say_returns(agent_names: &[String], who: &str, greedy: &Evaluation, random: &Evaluation) {
-    say(format!("{:<20} {:>12} {:>12}", format!("return of {} episodes", greedy.episodes), who, "random"));
+/// The table of the returns of `who` and of random actions, beside those of solvers.
+pub fn say_returns(
+    agent_names: &[String],
+    who: &str,
+    greedy: &Evaluation,
+    random: &Evaluation,
+    yardsticks: &[Yardstick],
+) {
+    let width = |y: &Yardstick| (y.name.len() + 3).max(12);
+    let row = |name: &str, own: f64, by_chance: f64, of: &dyn Fn(&Yardstick) -> f64| {
+        let others = yardsticks.iter().map(|y| format!(" {:>w$.2}", of(y), w = width(y)));
+        say(format!("  {name:<19} {own:>12.2} {by_chance:>12.2}{}", others.collect::<String>()));
+    };
+    let others = yardsticks.iter().map(|y| format!(" {:>w$}", format!("by {}", y.name), w = width(y)));
+    let title = format!("return of {} episodes", greedy.episodes);
+    say(format!("{title:<21} {who:>12} {:>12}{}", "random", others.collect::<String>()));
     for (a, name) in agent_names.iter().enumerate() {
-        let (own, by_chance) = (greedy.return_per_agent[a], random.return_per_agent[a]);
-        say(format!("  {name:<19} {own:>12.2} {by_chance:>12.2}"));
+        row(name, greedy.return_per_agent[a], random.return_per_agent[a], &|y| y.return_per_agent[a]);
     }
     if agent_names.len() > 1 {
-        say(format!("  {:<19} {:>12.2} {:>12.2}", "team (sum)", greedy.return_mean, random.return_mean));
+        row("team (sum)", greedy.return_mean, random.return_mean, &|y| y.return_mean);
     }
 }
 
@@ -416,7 +429,7 @@ fn report(finished: &Finished, folder: &RunFolder, args: &TrainArgs) {
     if !args.quiet || !args.json {
         let Finished { value, reason, wall_s, .. } = finished;
         say(format!("{} after {:.1} s, {} env steps", reason.describe(), wall_s, value["env_steps"]));
-        say_returns(&finished.agent_names, "greedy", &finished.greedy, &finished.random);
+        say_returns(&finished.agent_names, "greedy", &finished.greedy, &finished.random, &[]);
         let dir = folder.dir.display();
         say(format!(
             "run folder {dir}: report.html (curves), play.gif (the team), agents/ (one file an agent)"
