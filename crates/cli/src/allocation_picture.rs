@@ -3,10 +3,9 @@
 
 use std::fmt::Write as _;
 
-use coact_allocation::Team;
 use coact_allocation::input::Problem;
 use coact_allocation::methods::{Allocation, Answer};
-use coact_allocation::{Assignment, CostMatrix};
+use coact_allocation::{Assignment, CostMatrix, Goal, Team};
 use serde_json::Value;
 
 use crate::plot::{Chart, Series, escape, short, svg};
@@ -25,7 +24,7 @@ const MOST_NAMES: usize = 60;
 /// The same colors as in reports, light and dark.
 const STYLE: &str = "\
 svg{font:13px system-ui,sans-serif}.paper{fill:#fff}text{fill:#667085}\
-.title{fill:#1d2430;font-size:18px;font-weight:600}.name{fill:#1d2430;font-size:11px}.c0{color:#2563eb}\
+.title{fill:#1d2430;font-size:18px;font-weight:600}.name{fill:#1d2430;font-size:11px;paint-order:stroke;stroke:#fff;stroke-width:3px}.c0{color:#2563eb}\
 .c1{color:#ea580c}.c2{color:#059669}.c3{color:#db2777}.c4{color:#7c3aed}.c5{color:#b7860b}.c6{color:#0891b2}\
 .c7{color:#64748b}.path{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}\
 .task{fill:currentColor}.robot{fill:currentColor;stroke:#1d2430}\
@@ -34,7 +33,7 @@ svg{font:13px system-ui,sans-serif}.paper{fill:#fff}text{fill:#667085}\
 .axis,.mark{stroke:#667085}.level{stroke:#667085;stroke-dasharray:5 4}\
 .line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\
 .line .dot{fill:currentColor}@media(prefers-color-scheme:dark){.paper{fill:#12151a}text{fill:#98a2b3}\
-.title{fill:#e6e9ee}.name{fill:#e6e9ee}.c0{color:#6ea0ff}.c1{color:#fb923c}.c2{color:#34d399}.c3{color:#f472b6}\
+.title{fill:#e6e9ee}.name{fill:#e6e9ee;stroke:#12151a}.c0{color:#6ea0ff}.c1{color:#fb923c}.c2{color:#34d399}.c3{color:#f472b6}\
 .c4{color:#a78bfa}.c5{color:#e5b93c}.c6{color:#22d3ee}.c7{color:#a3b0c2}.robot{stroke:#e6e9ee}\
 .left{stroke:#98a2b3}.frame{stroke:#313843}.cell{fill:#6ea0ff}.chosen{stroke:#fb923c}.grid{stroke:#313843}\
 .axis,.mark{stroke:#98a2b3}.level{stroke:#98a2b3}}";
@@ -71,7 +70,15 @@ pub fn picture(problem: &Problem, answer: &Answer, result: &Value, as_page: bool
         agreement(&mut body, answer, height);
         height += CHART_HEIGHT + 40.0;
     }
-    let total = result["total_cost"].as_f64().map_or_else(String::new, |t| format!(", total {}", short(t)));
+    let what = match problem {
+        Problem::Team(team) => match team.goal() {
+            Goal::Travel => "travel",
+            Goal::Makespan => "end of the last task",
+            Goal::Reward { .. } => "reward",
+        },
+        _ => "total",
+    };
+    let total = result["total_cost"].as_f64().map_or_else(String::new, |t| format!(", {what} {}", short(t)));
     let title = format!("{} on {}{total}", answer.method, problem.kind());
     let image = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -99,13 +106,13 @@ fn map(out: &mut String, team: &Team, paths: &[Vec<usize>], top: f64) {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
     };
     let ((left, right), (low, high)) = (range(0), range(1));
-    let (width, height) = (WIDTH - 140.0, MAP_HEIGHT - 60.0);
+    let (width, height) = (WIDTH - 140.0, MAP_HEIGHT - 90.0);
     // One scale for both axes, so that distances look as long as they are.
     let scale = (width / (right - left).max(1e-9)).min(height / (high - low).max(1e-9));
     let scale = if scale.is_finite() { scale.min(1e6) } else { 1.0 };
     let place = |p: [f64; 2]| {
         let x = WIDTH / 2.0 + (p[0] - (left + right) / 2.0) * scale;
-        let y = top + MAP_HEIGHT / 2.0 - (p[1] - (low + high) / 2.0) * scale;
+        let y = top + MAP_HEIGHT / 2.0 - 12.0 - (p[1] - (low + high) / 2.0) * scale;
         (x, y)
     };
     let name = |out: &mut String, (x, y): (f64, f64), text: &str| {
@@ -134,10 +141,10 @@ fn map(out: &mut String, team: &Team, paths: &[Vec<usize>], top: f64) {
             let _ = write!(out, "{x:.1},{y:.1} ");
         }
         out.push_str("\"/>");
-        for &task in path {
+        for (k, &task) in path.iter().enumerate() {
             let (x, y) = place(team.tasks()[task].position);
             let _ = write!(out, "<circle class=\"task c{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\"/>");
-            name(out, (x, y), &team.tasks()[task].name);
+            name(out, (x, y), &format!("{}. {}", k + 1, team.tasks()[task].name));
         }
         let (x, y) = place(robot.position);
         let (x0, y0) = (x - 7.0, y - 7.0);
@@ -154,6 +161,11 @@ fn map(out: &mut String, team: &Team, paths: &[Vec<usize>], top: f64) {
             name(out, (x, y), &task.name);
         }
     }
+    let _ = write!(
+        out,
+        "<text x=\"24\" y=\"{}\">squares: robots where they start; dots: tasks, numbered along each path; dashed: nobody's</text>",
+        top + MAP_HEIGHT - 18.0
+    );
 }
 
 /// Costs as shades, chosen pairs framed.

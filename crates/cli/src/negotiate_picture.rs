@@ -120,13 +120,13 @@ pub fn talk(scenario: &Scenario, negotiation: Option<&Negotiation>, agreed: Opti
             label(scenario, outcome)
         );
     }
-    let mut keys = vec![("efficient", "Pareto frontier".to_owned())];
+    let mut keys = vec![("outcome", "outcomes".to_owned()), ("efficient", "Pareto frontier".to_owned())];
     if let Some(negotiation) = negotiation {
         offers(&mut out, scenario, negotiation, &at);
     }
     if let Some(nash) = point(&space, Rule::Nash) {
         let (x, y) = at(nash);
-        let _ = write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">Nash</text>", x + 10.0, y - 8.0);
+        let _ = write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">Nash point</text>", x + 10.0, y - 8.0);
     }
     if let Some(outcome) = agreed {
         let (x, y) = at(outcome);

@@ -159,7 +159,11 @@ impl Frame {
             );
         }
         let n_ticks = (self.size.0 / 110.0).clamp(3.0, 8.0);
-        for (tick, text) in labeled(self.x, n_ticks, chart.log.0) {
+        // Where all points stand at whole numbers, such as rounds, halves in between mean nothing.
+        let is_whole =
+            !chart.log.0 && chart.series.iter().flat_map(|s| &s.points).all(|p| p.0.fract() == 0.0);
+        let shown = labeled(self.x, n_ticks, chart.log.0).into_iter();
+        for (tick, text) in shown.filter(|(tick, _)| !is_whole || tick.fract() == 0.0) {
             let x = self.px(tick);
             let _ = write!(
                 out,
@@ -383,6 +387,17 @@ mod tests {
         assert_eq!(texts((0.0, 6.0), 8.0), ["1", "10", "100", "1000", "10k", "100k", "1M"]);
         assert_eq!(texts((-0.1, 1.1), 5.0), ["1", "2", "5", "10"]);
         assert_eq!(labeled((0.5, 1.5), 5.0, true)[0], (5_f64.log10(), "5".into()));
+    }
+
+    #[test]
+    fn rounds_have_no_halves() {
+        let ticks_of = |step: f64| {
+            let points = (0..5).map(|i| (step * f64::from(i), 1.0)).collect();
+            let series = vec![Series { points, ..Series::default() }];
+            let text = svg(&Chart { size: (820.0, 420.0), series, ..Chart::default() });
+            text.split("class=\"mark\"").count() - 1
+        };
+        assert_eq!((ticks_of(1.0), ticks_of(0.5)), (5, 9));
     }
 
     #[test]
