@@ -12,16 +12,24 @@ use coact_messaging::{Agent, Context, Message};
 use crate::Result;
 use crate::bids::Bids;
 use crate::cbba::{CbbaOptions, refuse_coupled};
-use crate::consensus::{self, Bidder, Outcome};
+use crate::consensus::{self, Bidder, Outcome, Watch};
 
 /// Runs CBAA until all agents agree. Agents of capacity 0 take nothing, all others one task.
 ///
 /// # Errors
 /// As [`crate::cbba::cbba`].
 pub fn cbaa<B: Bids>(problem: &B, options: &CbbaOptions) -> Result<Outcome> {
+    cbaa_watched(problem, options, &mut |_| ())
+}
+
+/// [`cbaa`], with somebody who looks on after every round.
+///
+/// # Errors
+/// As there.
+pub fn cbaa_watched<B: Bids>(problem: &B, options: &CbbaOptions, watch: &mut Watch<'_>) -> Result<Outcome> {
     refuse_coupled(problem, "cbaa")?;
     let agents = (0..problem.n_agents()).map(|id| Auctioneer::new(problem, id, options.lost_after)).collect();
-    consensus::run(agents, problem.n_tasks(), &options.consensus)
+    consensus::run(agents, problem.n_tasks(), &options.consensus, watch)
 }
 
 /// What an agent tells its neighbors.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use coact_messaging::{Agent, Context, Message};
 
 use crate::bids::{Bids, Offer};
-use crate::consensus::{self, Bidder, ConsensusOptions, Outcome};
+use crate::consensus::{self, Bidder, ConsensusOptions, Outcome, Watch};
 use crate::{Error, Result};
 
 /// Settings of [`cbba`] and [`cbaa`](crate::cbaa::cbaa): the network, and when an agent is lost.
@@ -31,9 +31,17 @@ pub struct CbbaOptions {
 /// [`Error::Unsupported`] where tasks wait for tasks of other agents; [`Error::Invalid`] where the agents that are up
 /// are not connected; errors of the simulator.
 pub fn cbba<B: Bids>(problem: &B, options: &CbbaOptions) -> Result<Outcome> {
+    cbba_watched(problem, options, &mut |_| ())
+}
+
+/// [`cbba`], with somebody who looks on after every round.
+///
+/// # Errors
+/// As there.
+pub fn cbba_watched<B: Bids>(problem: &B, options: &CbbaOptions, watch: &mut Watch<'_>) -> Result<Outcome> {
     refuse_coupled(problem, "cbba")?;
     let agents = (0..problem.n_agents()).map(|id| Bundler::new(problem, id, options.lost_after)).collect();
-    consensus::run(agents, problem.n_tasks(), &options.consensus)
+    consensus::run(agents, problem.n_tasks(), &options.consensus, watch)
 }
 
 /// Agents that decide for themselves cannot know when tasks of others end.

@@ -1,5 +1,5 @@
 //! What CBAA and CBBA share: the network they run on, when they are finished, and what is recorded of each round.
-//! The observer here only watches; agents know nothing of it.
+//! The observer here only watches; agents know nothing of it. [`Progress`] is that of all methods.
 
 use coact_messaging::{Agent, Counts, Latency, Pacing, Settings, Simulator, Topology};
 
@@ -59,8 +59,27 @@ pub(crate) trait Bidder: Agent {
     fn take_changed(&mut self) -> bool;
 }
 
+/// Where a run of a method is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is counted: `rounds`, `ticks`, `nodes`.
+    pub unit: &'static str,
+    /// How many there were.
+    pub count: u64,
+    /// Messages sent.
+    pub messages: u64,
+}
+
+/// Looks at a run now and then.
+pub type Watch<'a> = dyn FnMut(&Progress) + 'a;
+
 /// Runs agents until they agree.
-pub(crate) fn run<A: Bidder>(agents: Vec<A>, n_tasks: usize, options: &ConsensusOptions) -> Result<Outcome> {
+pub(crate) fn run<A: Bidder>(
+    agents: Vec<A>,
+    n_tasks: usize,
+    options: &ConsensusOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Outcome> {
     let n = agents.len();
     let topology = match &options.topology {
         Some(topology) => topology.clone(),
@@ -98,6 +117,7 @@ pub(crate) fn run<A: Bidder>(agents: Vec<A>, n_tasks: usize, options: &Consensus
             changed |= simulator.agent_mut(id).take_changed();
         }
         let round = observe(&simulator, n_tasks);
+        watch(&Progress { unit: "rounds", count: time, messages: simulator.counts().sent });
         out.rounds.push(round);
         if changed {
             out.n_rounds = time;

@@ -6,12 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use coact_messaging::{
-    Agent, Context, Counts, Ended, Latency, Message, Pacing, Settings, Simulator, Topology,
-};
+use coact_messaging::{Agent, Context, Counts, Latency, Message, Pacing, Settings, Simulator, Topology};
 
 use crate::Result;
 use crate::bids::Bids;
+use crate::consensus::{Progress, Watch};
 use crate::team::Paths;
 
 /// Settings of [`contract_net`].
@@ -57,6 +56,18 @@ pub struct Contracts {
 /// # Errors
 /// [`crate::Error::Invalid`] for an order that is not one of all tasks; errors of the simulator.
 pub fn contract_net<B: Bids>(problem: &B, options: &ContractNetOptions) -> Result<Contracts> {
+    contract_net_watched(problem, options, &mut |_| ())
+}
+
+/// [`contract_net`], with somebody who looks on now and then.
+///
+/// # Errors
+/// As there.
+pub fn contract_net_watched<B: Bids>(
+    problem: &B,
+    options: &ContractNetOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Contracts> {
     let (n, m) = (problem.n_agents(), problem.n_tasks());
     let order: Vec<usize> = if options.order.is_empty() { (0..m).collect() } else { options.order.clone() };
     let mut sorted = order.clone();
@@ -91,8 +102,13 @@ pub fn contract_net<B: Bids>(problem: &B, options: &ContractNetOptions) -> Resul
     let edges: Vec<(usize, usize)> = (0..n).map(|robot| (robot, n)).collect();
     let settings = Settings { pacing: Pacing::Events, ..options.settings.clone() };
     let mut simulator = Simulator::new(Topology::from_edges(n + 1, &edges)?, settings, agents)?;
-    let ended = simulator.run(u64::MAX / 4)?;
-    debug_assert_eq!(ended, Ended::Quiet);
+    let mut n_steps = 0_u64;
+    while simulator.step()? {
+        n_steps += 1;
+        if n_steps.is_multiple_of(64) {
+            watch(&Progress { unit: "ticks", count: simulator.time(), messages: simulator.counts().sent });
+        }
+    }
     let (counts, log) = (simulator.counts(), simulator.take_log());
     let Some(Party::Manager(mut manager)) = simulator.into_agents().pop() else {
         return Err(crate::Error::invalid("the manager is gone"));

@@ -3,6 +3,7 @@
 //! of other robots are planned by branch and bound over schedules in the order of their starts.
 
 use crate::bids::Bids;
+use crate::consensus::{Progress, Watch};
 use crate::sequential::greedy;
 use crate::team::{Goal, Paths, Team};
 use crate::{Error, Result};
@@ -17,8 +18,16 @@ pub const MAX_NODES: u64 = 20_000_000;
 /// # Errors
 /// [`Error::TooLarge`] above [`MAX_TASKS`] tasks, or where branch and bound needs more than [`MAX_NODES`] nodes.
 pub fn best_plan(team: &Team) -> Result<Paths> {
+    best_plan_watched(team, &mut |_| ())
+}
+
+/// [`best_plan`], with somebody who looks on where branch and bound searches.
+///
+/// # Errors
+/// As there.
+pub fn best_plan_watched(team: &Team, watch: &mut Watch<'_>) -> Result<Paths> {
     if team.has_precedence() {
-        return Search::run(team);
+        return Search::run(team, watch);
     }
     let n = team.tasks().len();
     if n > MAX_TASKS {
@@ -208,7 +217,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn run(team: &'a Team) -> Result<Paths> {
+    fn run(team: &'a Team, watch: &mut Watch<'_>) -> Result<Paths> {
         let (n_robots, n_tasks) = (team.robots().len(), team.tasks().len());
         let nearest = (0..n_tasks)
             .map(|task| {
@@ -230,7 +239,7 @@ impl<'a> Search<'a> {
         let found = team.evaluate(&first)?;
         search.best = search.worth(found.n_assigned, found.travel, found.makespan, found.reward);
         search.best_paths = first;
-        search.extend(Worth::NOTHING, 0.0)?;
+        search.extend(Worth::NOTHING, 0.0, watch)?;
         Ok(search.best_paths)
     }
 
@@ -243,8 +252,11 @@ impl<'a> Search<'a> {
     }
 
     /// Puts every task that can start at `latest` or later at the end of every path.
-    fn extend(&mut self, worth: Worth, latest: f64) -> Result<()> {
+    fn extend(&mut self, worth: Worth, latest: f64, watch: &mut Watch<'_>) -> Result<()> {
         self.n_nodes += 1;
+        if self.n_nodes.is_multiple_of(1 << 14) {
+            watch(&Progress { unit: "nodes", count: self.n_nodes, messages: 0 });
+        }
         if self.n_nodes > MAX_NODES {
             let (needed, allowed) = (self.n_nodes, MAX_NODES);
             let what = "the best plan with precedence".to_string();
@@ -279,7 +291,7 @@ impl<'a> Search<'a> {
                         self.team.worth(task, start),
                     );
                     self.starts[task] = Some(start);
-                    self.extend(worth.with(step, self.team.goal()), start)?;
+                    self.extend(worth.with(step, self.team.goal()), start, watch)?;
                     self.starts[task] = None;
                 }
                 self.paths[robot].pop();

@@ -5,12 +5,12 @@ use coact_messaging::{Latency, Outage, Settings, Topology};
 
 use crate::assignment::{self, Assignment, AuctionOptions, Prices};
 use crate::bids::{Bids, ScoreTable};
-use crate::cbaa::cbaa;
-use crate::cbba::{CbbaOptions, cbba};
+use crate::cbaa::cbaa_watched;
+use crate::cbba::{CbbaOptions, cbba_watched};
 use crate::coalition::{LeastCore, Structure, best_structure, least_core, shapley_value};
-use crate::consensus::{ConsensusOptions, Outcome, Round};
-use crate::contract_net::{ContractNetOptions, contract_net};
-use crate::exact::best_plan;
+use crate::consensus::{ConsensusOptions, Outcome, Round, Watch};
+use crate::contract_net::{ContractNetOptions, contract_net_watched};
+use crate::exact::best_plan_watched;
 use crate::generalized::generalized_assignment;
 use crate::input::Problem;
 use crate::matrix::{CostMatrix, Objective};
@@ -180,20 +180,33 @@ pub fn find(name: &str) -> Result<&'static MethodEntry> {
 /// # Errors
 /// An unknown method, one that does not solve this kind of problem, and those of the method.
 pub fn solve(problem: &Problem, method: &str, options: &Options) -> Result<Answer> {
+    solve_watched(problem, method, options, &mut |_| ())
+}
+
+/// [`solve`], with somebody who looks on where a method takes rounds or searches.
+///
+/// # Errors
+/// As there.
+pub fn solve_watched(
+    problem: &Problem,
+    method: &str,
+    options: &Options,
+    watch: &mut Watch<'_>,
+) -> Result<Answer> {
     let method = find(method)?.name;
     match problem {
-        Problem::Costs { costs, objective } => solve_costs(costs, *objective, method, options),
+        Problem::Costs { costs, objective } => solve_costs(costs, *objective, method, options, watch),
         Problem::Sparse { costs, objective } if matches!(method, "sparse" | "exact") => {
             Ok(Answer::new(method, Allocation::Assignment(assignment::sparse(costs, *objective)?)))
         }
         Problem::Scores(table) if method == "exact" => {
             Ok(Answer::new(method, Allocation::Paths(table.optimum()?)))
         }
-        Problem::Scores(table) => solve_bids(table, method, options, Vec::new(), problem),
+        Problem::Scores(table) => solve_bids(table, method, options, Vec::new(), problem, watch),
         Problem::Team(team) if method == "exact" => {
-            Ok(Answer::new(method, Allocation::Paths(best_plan(team)?)))
+            Ok(Answer::new(method, Allocation::Paths(best_plan_watched(team, watch)?)))
         }
-        Problem::Team(team) => solve_bids(team, method, options, team.order(), problem),
+        Problem::Team(team) => solve_bids(team, method, options, team.order(), problem, watch),
         Problem::Generalized { costs, loads, capacities } if method == "exact" => {
             let plan = generalized_assignment(costs, loads, capacities, MAX_NODES)?;
             Ok(Answer::new(method, Allocation::Agents(plan.agents)))
@@ -225,6 +238,7 @@ fn solve_costs(
     objective: Objective,
     method: &'static str,
     options: &Options,
+    watch: &mut Watch<'_>,
 ) -> Result<Answer> {
     let exact = |assignment: Assignment| Answer::new(method, Allocation::Assignment(assignment));
     match method {
@@ -239,7 +253,7 @@ fn solve_costs(
         _ => {
             let table = scores_of(costs, objective)?;
             let problem = Problem::Costs { costs: costs.clone(), objective };
-            let mut answer = solve_bids(&table, method, options, Vec::new(), &problem)?;
+            let mut answer = solve_bids(&table, method, options, Vec::new(), &problem, watch)?;
             if let Allocation::Paths(paths) = &answer.allocation {
                 answer.allocation = Allocation::Assignment(assignment_of(costs, paths)?);
             }
@@ -296,6 +310,7 @@ fn solve_bids<B: Bids>(
     options: &Options,
     order: Vec<usize>,
     problem: &Problem,
+    watch: &mut Watch<'_>,
 ) -> Result<Answer> {
     let (low, high) = options.latency;
     let settings = Settings {
@@ -329,11 +344,11 @@ fn solve_bids<B: Bids>(
             let answer = Answer::new(method, Allocation::Paths(found.paths));
             Ok(Answer { rounds, messages: found.messages, ..answer })
         }
-        "cbaa" => Ok(Answer::agreed(method, cbaa(bids, &agreement)?)),
-        "cbba" => Ok(Answer::agreed(method, cbba(bids, &agreement)?)),
+        "cbaa" => Ok(Answer::agreed(method, cbaa_watched(bids, &agreement, watch)?)),
+        "cbba" => Ok(Answer::agreed(method, cbba_watched(bids, &agreement, watch)?)),
         "contract-net" => {
             let options = ContractNetOptions { settings, order, tries: 10, ..ContractNetOptions::default() };
-            let found = contract_net(bids, &options)?;
+            let found = contract_net_watched(bids, &options, watch)?;
             let answer = Answer::new(method, Allocation::Paths(found.paths));
             let (messages, bytes) = (found.counts.sent, found.counts.bytes);
             Ok(Answer { rounds: found.n_calls, messages, bytes, log: found.log, ..answer })

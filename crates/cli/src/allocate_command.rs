@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use coact_allocation::input::{Changes, Problem, read_problem};
-use coact_allocation::methods::{Allocation, Answer, Options, default_method, find, solve};
+use coact_allocation::methods::{Allocation, Answer, Options, default_method, find, solve_watched};
 use coact_allocation::result::to_json;
 use coact_messaging::Outage;
 use coact_runner::write_atomic;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::allocation_picture::picture;
 use crate::args::AllocateArgs;
 use crate::console::say;
+use crate::pulse::Pulse;
 use crate::{Error, Result};
 
 /// Longest text of a problem that the line of `--json` repeats, in bytes; files of `--out` hold any.
@@ -39,7 +40,16 @@ pub fn allocate(args: &AllocateArgs) -> Result<()> {
         .num_threads(args.threads)
         .build()
         .map_err(|e| Error::failed(format!("cannot start {} threads: {e}", args.threads)))?;
-    let answer = pool.install(|| solve(&problem, method, &options))?;
+    let mut pulse = Pulse::new(method, args.quiet);
+    let start = std::time::Instant::now();
+    let answer = pool.install(|| {
+        solve_watched(&problem, method, &options, &mut |p| {
+            pulse.tell(|| format!("{method}: {} {}", p.count, p.unit), p.messages);
+        })
+    });
+    let time = start.elapsed().as_secs_f64();
+    pulse.finish();
+    let answer = answer?;
     if answer.is_agreed == Some(false) {
         let n_rounds = answer.trace.last().map_or(0, |round| round.round);
         let text =
@@ -51,7 +61,7 @@ pub fn allocate(args: &AllocateArgs) -> Result<()> {
     result["problem"] = problem_json(args, &changes, &text);
     write_files(args, &problem, &answer, &result)?;
     if !args.quiet {
-        say_answer(&problem, &answer, &result);
+        say_answer(&problem, &answer, &result, time);
     }
     if args.json {
         if text.len() > LONGEST_TEXT
@@ -126,7 +136,7 @@ fn write_files(args: &AllocateArgs, problem: &Problem, answer: &Answer, result: 
 }
 
 /// The answer for people.
-fn say_answer(problem: &Problem, answer: &Answer, result: &Value) {
+fn say_answer(problem: &Problem, answer: &Answer, result: &Value, time: f64) {
     say(format!("{} on {}, class {}", answer.method, problem.kind(), problem.class()));
     let words = |items: Vec<String>| if items.is_empty() { "-".to_string() } else { items.join(", ") };
     match (&answer.allocation, problem) {
@@ -173,7 +183,8 @@ fn say_answer(problem: &Problem, answer: &Answer, result: &Value) {
             &format!(", not assigned: {}", left.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
     }
     if answer.messages > 0 {
-        line += &format!(", {} messages, {} rounds", answer.messages, answer.rounds);
+        let a_second = answer.messages as f64 / time.max(1e-9);
+        line += &format!(", {} messages ({a_second:.0} a second), {} rounds", answer.messages, answer.rounds);
     }
     say(line);
 }

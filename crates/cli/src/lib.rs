@@ -31,6 +31,7 @@ pub mod play;
 pub mod plot;
 pub mod presets;
 pub mod progress;
+mod pulse;
 pub mod rank;
 pub mod record_command;
 pub mod report;

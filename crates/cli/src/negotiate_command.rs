@@ -10,12 +10,12 @@ use coact_negotiation::check::result_file;
 use coact_negotiation::dcop::{self, Method, Options, Problem, Progress, Status};
 use coact_negotiation::mechanisms::Mechanism;
 use coact_runner::write_atomic;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use crate::args::NegotiateArgs;
 use crate::console::say;
 use crate::negotiate_input::{Input, load};
+use crate::pulse::Pulse;
 use crate::{Error, Result, negotiate_picture};
 
 /// Rounds of an agreement on numbers.
@@ -40,12 +40,16 @@ pub fn negotiate(args: &NegotiateArgs) -> Result<()> {
         negotiate_picture::check_name(path)?;
     }
     let input = load(&args.inputs, args.seed)?;
+    // Constraint problems tell more of themselves.
+    let pulse = Pulse::new("negotiating", args.quiet || matches!(input, Input::Constraints { .. }));
     let found = match &input {
         Input::Constraints { problem, text } => constraints(args, problem, text),
         Input::Talk(scenario) => talk(args, scenario),
         Input::Mechanism { mechanism, text } => run_mechanism(args, mechanism, text),
         Input::Agreement { agreement, text } => agree(args, agreement, text),
-    }?;
+    };
+    pulse.finish();
+    let found = found?;
     match (&args.plot, &found.picture) {
         (Some(path), Some(picture)) => write_atomic(path, picture.as_bytes())?,
         (Some(_), None) => return Err(Error::usage("--plot has nothing to draw here; leave it out")),
@@ -123,18 +127,20 @@ fn constraints(args: &NegotiateArgs, problem: &Problem, text: &str) -> Result<Fo
         ));
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Error::failed)?;
-    let mut watch = Watch::new(args);
+    let mut watch = Watch::new(args, method);
     let start = Instant::now();
     // Threads of the pool call agents; this one watches.
     let outcome = if options.parallel {
         let seen = std::sync::Mutex::new(&mut watch);
         pool.install(|| {
-            dcop::solve(problem, method, &options, &mut |p| seen.lock().is_ok_and(|mut watch| watch.see(p)))
+            dcop::solve(problem, method, &options, &mut |p| {
+                seen.lock().is_ok_and(|mut watch| watch.see(method, p))
+            })
         })
     } else {
-        dcop::solve(problem, method, &options, &mut |p| watch.see(p))
+        dcop::solve(problem, method, &options, &mut |p| watch.see(method, p))
     };
-    watch.bar.finish_and_clear();
+    watch.pulse.finish();
     let outcome = outcome.map_err(fault)?;
     let time = start.elapsed().as_secs_f64();
     let mut answer = outcome.to_json(problem);
@@ -150,8 +156,12 @@ fn constraints(args: &NegotiateArgs, problem: &Problem, text: &str) -> Result<Fo
         answer["costs"] =
             json!(outcome.costs.iter().map(|c| c.is_finite().then_some(*c)).collect::<Vec<_>>());
     }
+    let rate = match outcome.counts.sent {
+        0 => String::new(),
+        sent => format!(" ({:.0} messages a second)", sent as f64 / time.max(1e-9)),
+    };
     lines.push(format!(
-        "{}: cost {}, {} violations{}; {}, {} cycles, {} messages, {time:.3} s",
+        "{}: cost {}, {} violations{}; {}, {} cycles, {} messages, {time:.3} s{rate}",
         method.name(),
         tidy(outcome.cost),
         outcome.violation,
@@ -184,32 +194,23 @@ fn tidy(value: f64) -> f64 {
 
 /// Shows progress and ends a run when its time is over.
 struct Watch {
-    bar: ProgressBar,
+    pulse: Pulse,
     end: Option<Instant>,
-    shown: Instant,
 }
 
 impl Watch {
-    fn new(args: &NegotiateArgs) -> Self {
-        let target =
-            if args.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-            bar.set_style(style);
-        }
-        let now = Instant::now();
-        Self { bar, end: args.timeout.map(|seconds| now + Duration::from_secs_f64(seconds)), shown: now }
+    fn new(args: &NegotiateArgs, method: Method) -> Self {
+        let end = args.timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+        Self { pulse: Pulse::new(method.name(), args.quiet), end }
     }
 
-    fn see(&mut self, progress: &Progress) -> bool {
-        let now = Instant::now();
-        if now.duration_since(self.shown) > Duration::from_millis(250) {
-            self.shown = now;
+    fn see(&mut self, method: Method, progress: &Progress) -> bool {
+        let text = || {
             let cost = progress.cost.map_or(String::new(), |cost| format!(", cost {}", tidy(cost)));
-            self.bar.set_message(format!("cycle {}, {} messages{cost}", progress.cycle, progress.messages));
-            self.bar.tick();
-        }
-        self.end.is_none_or(|end| now < end)
+            format!("{}: cycle {}{cost}", method.name(), progress.cycle)
+        };
+        self.pulse.tell(text, progress.messages);
+        self.end.is_none_or(|end| Instant::now() < end)
     }
 }
 
