@@ -120,7 +120,7 @@ pub fn talk(scenario: &Scenario, negotiation: Option<&Negotiation>, agreed: Opti
             label(scenario, outcome)
         );
     }
-    let mut keys = vec![("outcome", "outcomes".to_owned()), ("efficient", "Pareto frontier".to_owned())];
+    let mut keys = vec![("outcome key", "outcomes".to_owned()), ("efficient", "Pareto frontier".to_owned())];
     if let Some(negotiation) = negotiation {
         offers(&mut out, scenario, negotiation, &at);
     }

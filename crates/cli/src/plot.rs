@@ -397,7 +397,7 @@ mod tests {
             let text = svg(&Chart { size: (820.0, 420.0), series, ..Chart::default() });
             text.split("class=\"mark\"").count() - 1
         };
-        assert_eq!((ticks_of(1.0), ticks_of(0.5)), (5, 9));
+        assert_eq!((ticks_of(1.0), ticks_of(0.5)), (5, 11));
     }
 
     #[test]
