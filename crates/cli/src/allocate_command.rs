@@ -14,6 +14,7 @@ use crate::allocation_picture::picture;
 use crate::args::AllocateArgs;
 use crate::console::say;
 use crate::pulse::Pulse;
+use crate::text_file::read_text;
 use crate::{Error, Result};
 
 /// Longest text of a problem that the line of `--json` repeats, in bytes; files of `--out` hold any.
@@ -24,8 +25,7 @@ const LONGEST_TEXT: usize = 1 << 18;
 /// # Errors
 /// A file that cannot be read or written, a problem that makes no sense or has no solution, agents that do not agree.
 pub fn allocate(args: &AllocateArgs) -> Result<()> {
-    let text = std::fs::read_to_string(&args.file)
-        .map_err(|e| Error::usage(format!("cannot read {}: {e}", args.file.display())))?;
+    let text = read_text(&args.file)?;
     let in_file = |e: coact_allocation::Error| Error::usage(format!("{}: {e}", args.file.display()));
     let changes =
         Changes { goal: args.goal.clone(), discount: args.discount, objective: args.objective.clone() };

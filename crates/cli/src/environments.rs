@@ -1,7 +1,7 @@
 //! All environments by name: those of `coact_envs`, and problems of allocation and negotiation as environments, with
 //! what solvers make of the same problem as yardsticks for what was learned.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use coact_allocation::environment::{AllocationEnv, value};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::negotiate_input::{Input, load};
+use crate::text_file::read_text;
 
 /// The problem of `allocation` unless a file is given; its goal is then the reward, discounted by 0.95.
 const TWELVE_TASKS: &str = include_str!("../../../examples/allocation/twelve-tasks.csv");
@@ -153,8 +154,7 @@ fn problem(options: &Value) -> coact_core::Result<Problem> {
         }
         TWELVE_TASKS.to_owned()
     } else {
-        let name = |e: std::io::Error| CoreError::invalid(format!("allocation: file {}: {e}", options.file));
-        std::fs::read_to_string(&options.file).map_err(name)?
+        read_text(Path::new(&options.file)).map_err(|e| CoreError::invalid(format!("allocation: {e}")))?
     };
     let place = if options.file.is_empty() { String::new() } else { format!(" {}:", options.file) };
     let found = read_problem(&text).and_then(|problem| changes.apply(problem));

@@ -41,6 +41,7 @@ pub mod solve;
 pub mod solve_extensive;
 pub mod sweep;
 pub mod terminal;
+mod text_file;
 pub mod train;
 pub mod verify;
 

@@ -8,6 +8,7 @@ use coact_negotiation::bargaining::Scenario;
 use coact_negotiation::dcop::{File, Problem, generators};
 use coact_negotiation::mechanisms::Mechanism;
 
+use crate::text_file::read_text;
 use crate::{Error, Result};
 
 /// The laptop purchase of the GENIUS competitions: what buyer and seller want.
@@ -33,6 +34,20 @@ pub enum Input {
 /// # Errors
 /// Files that cannot be read or make no sense, with the place of the fault; names that are not known.
 pub fn load(inputs: &[PathBuf], seed: u64) -> Result<Input> {
+    let input = read(inputs, seed)?;
+    if let Input::Talk(scenario) = &input
+        && let [alone] = scenario.profiles.as_slice()
+    {
+        return Err(Error::usage(format!(
+            "`{}` has one party, `{}`; expected what two or more want: each in a map with `weights`, or in a file with \
+             <weight> elements",
+            scenario.name, alone.name
+        )));
+    }
+    Ok(input)
+}
+
+fn read(inputs: &[PathBuf], seed: u64) -> Result<Input> {
     let Some(first) = inputs.first() else { return Err(Error::usage("give a file, a folder or a name")) };
     let name = first.display().to_string();
     if inputs.len() == 1 && !first.exists() {
@@ -43,7 +58,7 @@ pub fn load(inputs: &[PathBuf], seed: u64) -> Result<Input> {
         return talk(&first.file_stem().map_or("talk".into(), |stem| stem.to_string_lossy()), &files);
     }
     if let [file] = files.as_slice() {
-        let text = read(file)?;
+        let text = read_text(file)?;
         let fault = |error: coact_negotiation::Error| Error::usage(format!("{}: {error}", file.display()));
         return parse(text).map_err(fault);
     }
@@ -75,15 +90,11 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::failed(format!("cannot read {}: {e}", path.display())))
-}
-
 fn talk(name: &str, files: &[PathBuf]) -> Result<Input> {
     let mut texts = Vec::new();
     for file in files {
         let stem = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let text = read(file)?;
+        let text = read_text(file)?;
         // Read alone first, so that a fault names its file.
         coact_negotiation::bargaining::read_genius(&text)
             .map_err(|error| Error::usage(format!("{}: {error}", file.display())))?;

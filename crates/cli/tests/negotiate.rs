@@ -173,7 +173,14 @@ fn faults_are_named_in_one_line() {
     )
     .unwrap();
     fs::write(at.join("bad.xml"), "<utility_space>\n<issue index=\"1\">\n").unwrap();
+    fs::write(at.join("latin.yaml"), b"name: x\nobjective: m\xefn\n").unwrap();
+    fs::create_dir(at.join("alone")).unwrap();
+    for name in ["buyer.xml", "domain.xml"] {
+        fs::copy(shipped("laptop").clone() + "/" + name, at.join("alone").join(name)).unwrap();
+    }
     let file = shipped("coloring.yaml");
+    refused(at, 2, &["negotiate", "latin.yaml"], &["latin.yaml: line 2, column 13", "0xef", "UTF-8"]);
+    refused(at, 2, &["negotiate", "alone"], &["`alone` has one party, `buyer`", "<weight>"]);
     refused(at, 2, &["negotiate", "bad.yaml"], &["bad.yaml", "line 5, column 15", "did you mean `d`"]);
     refused(at, 2, &["negotiate", "bad.xml"], &["bad.xml", "line 2", "name"]);
     refused(at, 1, &["negotiate", "missing.yaml"], &["missing.yaml", "no such file"]);
@@ -185,5 +192,5 @@ fn faults_are_named_in_one_line() {
     refused(at, 2, &["negotiate", "laptop", "--method", "dpop"], &["saop"]);
     let large = "coloring:n=60,colors=10,edges=900";
     refused(at, 1, &["negotiate", large, "--quiet"], &["induced width", "bytes"]);
-    assert_eq!(fs::read_dir(at).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(at).unwrap().count(), 4);
 }
