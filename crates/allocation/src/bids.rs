@@ -1,6 +1,7 @@
 //! What robots offer for tasks: the common ground of greedy methods, auctions and consensus. An offer is a number
 //! above 0; the highest wins. Not here: who collects offers and who decides.
 
+use crate::matrix::sum;
 use crate::team::{Goal, Paths, Team, length};
 use crate::{Error, Result};
 
@@ -76,7 +77,7 @@ impl ScoreTable {
 
     /// Sum of the scores of all pairs.
     pub fn total(&self, paths: &[Vec<usize>]) -> f64 {
-        paths.iter().enumerate().flat_map(|(a, path)| path.iter().map(move |&t| self.score(a, t))).sum()
+        sum(paths.iter().enumerate().flat_map(|(a, path)| path.iter().map(move |&t| self.score(a, t))))
     }
 
     /// The allocation of the greatest total, by assignment of tasks to copies of agents, one a unit of capacity.

@@ -4,7 +4,7 @@
 use coact_core::math::pow_f64;
 
 use crate::assignment::{Assignment, Prices};
-use crate::matrix::{CostMatrix, Objective, SparseCosts};
+use crate::matrix::{CostMatrix, Objective, SparseCosts, sum};
 use crate::team::{Goal, Team};
 use crate::{Error, Result};
 
@@ -240,9 +240,9 @@ pub fn check_plan(team: &Team, paths: &[Vec<usize>]) -> Result<PlanCertificate> 
         Goal::Travel | Goal::Makespan => 1.0,
     };
     Ok(PlanCertificate {
-        travel: travel.sum(),
+        travel: sum(travel),
         makespan: assigned().map(|t| starts[t] + tasks[t].duration).fold(0.0, f64::max),
-        reward: assigned().map(|t| tasks[t].reward * pow_f64(discount, starts[t])).sum(),
+        reward: sum(assigned().map(|t| tasks[t].reward * pow_f64(discount, starts[t]))),
         unassigned: (0..tasks.len()).filter(|&t| robot_of[t].is_none()).collect(),
         starts: (0..tasks.len()).map(|t| robot_of[t].map(|_| starts[t])).collect(),
     })

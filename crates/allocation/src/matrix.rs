@@ -2,6 +2,11 @@
 
 use crate::{Error, Result};
 
+/// The sum of values; 0 without any, where the sum of the standard library is -0.
+pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |so_far, value| so_far + value)
+}
+
 /// The cost that forbids a pair, whether costs are minimized or maximized.
 pub const FORBIDDEN: f64 = f64::INFINITY;
 

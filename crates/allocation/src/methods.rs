@@ -13,7 +13,7 @@ use crate::contract_net::{ContractNetOptions, contract_net_watched};
 use crate::exact::best_plan_watched;
 use crate::generalized::generalized_assignment;
 use crate::input::Problem;
-use crate::matrix::{CostMatrix, Objective};
+use crate::matrix::{CostMatrix, Objective, sum};
 use crate::sequential::{greedy, single_item_auction};
 use crate::team::Paths;
 use crate::{Error, Result};
@@ -283,7 +283,7 @@ fn assignment_of(costs: &CostMatrix, paths: &Paths) -> Result<Assignment> {
         return Err(Error::invalid(text));
     }
     let pairs = row_to_col.iter().enumerate();
-    let total = pairs.filter_map(|(row, col)| col.map(|col| costs.at(row, col))).sum();
+    let total = sum(pairs.filter_map(|(row, col)| col.map(|col| costs.at(row, col))));
     Ok(Assignment { row_to_col, total, prices: None::<Prices> })
 }
 

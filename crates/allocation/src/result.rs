@@ -7,6 +7,7 @@ use crate::assignment::{Assignment, Prices};
 use crate::certificate::{AssignmentCertificate, check_assignment, check_plan, check_sparse_assignment};
 use crate::coalition::{CoalitionGame, LeastCore, check_least_core};
 use crate::input::{Changes, Problem, read_problem};
+use crate::matrix::sum;
 use crate::methods::{Allocation, Answer};
 use crate::team::{Goal, Team};
 use crate::{Error, Result};
@@ -129,7 +130,7 @@ fn check_scores(problem: &Problem, paths: &[Vec<usize>]) -> Result<f64> {
             }
         }
     }
-    Ok(paths.iter().enumerate().flat_map(|(a, p)| p.iter().map(move |&t| table.score(a, t))).sum())
+    Ok(sum(paths.iter().enumerate().flat_map(|(a, p)| p.iter().map(move |&t| table.score(a, t)))))
 }
 
 fn check_generalized(problem: &Problem, agents: &[usize]) -> Result<f64> {
@@ -146,7 +147,7 @@ fn check_generalized(problem: &Problem, agents: &[usize]) -> Result<f64> {
             return Err(Error::invalid(format!("agent {agent} carries {load}, its capacity is {capacity}")));
         }
     }
-    let total: f64 = agents.iter().enumerate().map(|(task, &agent)| costs.at(agent, task)).sum();
+    let total = sum(agents.iter().enumerate().map(|(task, &agent)| costs.at(agent, task)));
     if total.is_finite() { Ok(total) } else { Err(Error::invalid("a pair of the plan is forbidden")) }
 }
 
@@ -161,7 +162,7 @@ fn check_structure(game: &CoalitionGame, coalitions: &[usize]) -> Result<f64> {
     if all != game.grand() {
         return Err(Error::invalid("a player is in no coalition"));
     }
-    Ok(coalitions.iter().map(|&c| game.value(c)).sum())
+    Ok(sum(coalitions.iter().map(|&c| game.value(c))))
 }
 
 /// Checks a result of kind `allocate`: the text of its problem, with what the user changed of it, and its

@@ -1,6 +1,8 @@
 //! Robots and tasks in the plane: who can do what, where, when and after what; and what a plan for them is worth.
 //! Classes ND, ID and XD of [ST-SR-IA] and [ST-SR-TA]. Not here: how plans are found.
 
+use std::collections::BTreeSet;
+
 use coact_core::math::pow_f64;
 
 use crate::taxonomy::{Class, Dependency, Horizon, RobotKind, TaskKind};
@@ -139,7 +141,7 @@ impl Team {
         let able = robots.iter().flat_map(|r| tasks.iter().map(move |t| able(r, t))).collect();
         let mut team = Self { robots, tasks, goal, able, base: 0.0 };
         team.base = team.worth_of_doing();
-        if let Some(task) = team.order_of_precedence().err() {
+        if let Some(task) = order_of_precedence(&team.tasks).err() {
             let text = format!("task `{}` comes after itself; break the circle", team.tasks[task].name);
             return Err(Error::invalid(text));
         }
@@ -191,32 +193,7 @@ impl Team {
     /// All tasks, each after those that it waits for, else by index.
     pub fn order(&self) -> Vec<usize> {
         // Circles were refused when the team was made.
-        self.order_of_precedence().unwrap_or_default()
-    }
-
-    /// Tasks so that each comes after its predecessors, else by index; or a task that is in a circle.
-    fn order_of_precedence(&self) -> Result<Vec<usize>, usize> {
-        let n = self.tasks.len();
-        let mut n_open: Vec<usize> = self.tasks.iter().map(|task| task.after.len()).collect();
-        let mut successors = vec![Vec::new(); n];
-        for (task, value) in self.tasks.iter().enumerate() {
-            value.after.iter().for_each(|&before| successors[before].push(task));
-        }
-        let mut ready: std::collections::BTreeSet<usize> = (0..n).filter(|&t| n_open[t] == 0).collect();
-        let mut order = Vec::with_capacity(n);
-        while let Some(task) = ready.pop_first() {
-            order.push(task);
-            for &next in &successors[task] {
-                n_open[next] -= 1;
-                if n_open[next] == 0 {
-                    ready.insert(next);
-                }
-            }
-        }
-        match n_open.iter().position(|&open| open > 0) {
-            Some(task) => Err(task),
-            None => Ok(order),
-        }
+        order_of_precedence(&self.tasks).unwrap_or_default()
     }
 
     /// Distance that a robot travels to a task from where it is: from its start, or from a task.
@@ -331,6 +308,34 @@ impl Team {
         }
         Ok(())
     }
+}
+
+/// Tasks so that each comes after its predecessors, else by index; or a task of a circle.
+pub(crate) fn order_of_precedence(tasks: &[Task]) -> Result<Vec<usize>, usize> {
+    let n = tasks.len();
+    let mut n_open: Vec<usize> = tasks.iter().map(|task| task.after.len()).collect();
+    let mut successors = vec![Vec::new(); n];
+    for (task, value) in tasks.iter().enumerate() {
+        value.after.iter().for_each(|&before| successors[before].push(task));
+    }
+    let mut ready: BTreeSet<usize> = (0..n).filter(|&t| n_open[t] == 0).collect();
+    let mut order = Vec::with_capacity(n);
+    while let Some(task) = ready.pop_first() {
+        order.push(task);
+        for &next in &successors[task] {
+            n_open[next] -= 1;
+            if n_open[next] == 0 {
+                ready.insert(next);
+            }
+        }
+    }
+    let Some(mut task) = n_open.iter().position(|&open| open > 0) else { return Ok(order) };
+    // What is left waits for something that is left; going back from one to the next ends in a circle.
+    let mut seen = vec![false; n];
+    while !std::mem::replace(&mut seen[task], true) {
+        task = tasks[task].after.iter().copied().find(|&before| n_open[before] > 0).unwrap_or(task);
+    }
+    Err(task)
 }
 
 /// Length of a way. The standard `hypot` has other bits on other platforms.

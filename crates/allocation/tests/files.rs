@@ -27,7 +27,7 @@ fn costs(text: &str) -> (usize, usize, Vec<f64>) {
 fn matrices_as_csv() {
     assert_eq!(costs("1,2\n3,4"), (2, 2, vec![1.0, 2.0, 3.0, 4.0]));
     assert_eq!(
-        costs("\u{feff}# costs\n\n 1 , -2e3 \r\ninf,x\n"),
+        costs("\u{feff}# costs\n\n 1 , -2e3 \r\ninf,\n"),
         (2, 2, vec![1.0, -2000.0, FORBIDDEN, FORBIDDEN])
     );
     assert_eq!(costs("robot,a,b\n\"r, 1\",5,\nr2,-,7\n"), (2, 2, vec![5.0, FORBIDDEN, FORBIDDEN, 7.0]));
@@ -47,6 +47,8 @@ fn wrong_csv_is_pointed_at() {
         ("1,2\n3,nan", 2, 3, "`nan`"),
         ("1,2\n3,-inf", 2, 3, "`-inf`"),
         ("1,1e101\n3,4", 1, 3, "1e100"),
+        ("1,1e400\n3,4", 1, 3, "`1e400`"),
+        ("1,2\n3,x", 2, 3, "`x`; a cost"),
         ("1,\"2\n3,4", 1, 3, "quote"),
         ("1,\"2\"3", 1, 6, "a comma"),
         ("kind,name,x,z\n", 1, 13, "`z`; one of"),
@@ -59,6 +61,21 @@ fn wrong_csv_is_pointed_at() {
         ("kind,x,y,speed\nrobot,1,2,0\n", 2, 1, "speed"),
         ("kind,name,x,y,after\ntask,a,1,2,b\n", 2, 12, "`b`; the name of a task"),
         ("kind,x,y,earliest,latest\ntask,1,2,5,4\n", 2, 1, "latest"),
+        ("kind,x,y,latest\ntask,1,2,1e999\n", 2, 10, "`1e999`"),
+        (
+            "kind,x,y,name\nrobot,1,2,a\ntask,1,2,a\nrobot,3,4,a\n",
+            4,
+            11,
+            "`a` again; a name that no other robot",
+        ),
+        ("kind,x,y,name\ntask,1,2,a\ntask,3,4,a\n", 3, 10, "no other task"),
+        // The first only waits for the circle.
+        (
+            "kind,name,x,y,after\ntask,a,1,2,b\ntask,b,1,2,c\ntask,c,1,2,b\n",
+            3,
+            6,
+            "`b` after itself; tasks that do not wait",
+        ),
     ];
     for (text, line, column, words) in cases {
         let (l, c, found) = refused(text);
@@ -95,6 +112,13 @@ fn wrong_json_is_pointed_at() {
         ("{\"robots\": [], \"tasks\": [{\"x\": 1, \"y\": 2, \"after\": [\"b\"]}]}", 1, 53, "name of a task"),
         ("{\"players\": [\"a\", \"a\"], \"values\": {}}", 1, 19, "no other player"),
         ("{\"players\": [\"a\"], \"values\": {\"b\": 1}}", 1, 31, "`b`"),
+        ("{\"players\": [\"a\", \"b\"], \"values\": {\"a b\": 1, \"b a\": 2}}", 1, 46, "`b a` again"),
+        (
+            "{\"robots\": [], \"tasks\": [{\"name\": \"t\", \"x\": 1, \"y\": 2}, {\"name\": \"t\", \"x\": 1, \"y\": 2}]}",
+            1,
+            66,
+            "no other task",
+        ),
         (deep.as_str(), 1, 34, "32 values"),
     ];
     for (text, line, column, words) in cases {
@@ -121,6 +145,17 @@ fn teams_read_alike_from_both_formats() {
     let Problem::Costs { objective, .. } = most.apply(read_problem("1").unwrap()).unwrap() else { panic!() };
     assert_eq!(objective, Objective::Maximize);
     assert!(most.apply(read_problem(csv).unwrap()).is_err());
+}
+
+/// Sums over nothing are 0, not -0, in what is written.
+#[test]
+fn a_task_that_nobody_can_do_leaves_a_plan_of_zeros() {
+    let problem = read_problem("kind,name,x,y,skills\nrobot,r,0,0,\ntask,t,1,1,weld\n").unwrap();
+    for method in ["greedy", "cbba", "exact"] {
+        let answer = solve(&problem, method, &Options::default()).unwrap();
+        let result = to_json(&problem, &answer).unwrap().to_string();
+        assert!(result.contains("\"unassigned\":[\"t\"]") && !result.contains("-0.0"), "{result}");
+    }
 }
 
 /// Every method on every kind of problem: it solves and its result holds, or it says why not.

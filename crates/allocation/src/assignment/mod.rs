@@ -14,7 +14,7 @@ mod sparse;
 
 use std::borrow::Cow;
 
-use crate::matrix::{CostMatrix, Objective, SparseCosts};
+use crate::matrix::{CostMatrix, Objective, SparseCosts, sum};
 use crate::{Error, Result};
 
 pub use auction::{AuctionOptions, AuctionOutcome, auction};
@@ -147,7 +147,7 @@ impl Raw {
             row_to_col[row] = Some(col);
         }
         let pairs = row_to_col.iter().enumerate();
-        let total = pairs.filter_map(|(row, col)| col.map(|col| cost(row, col))).sum();
+        let total = sum(pairs.filter_map(|(row, col)| col.map(|col| cost(row, col))));
         let turn = |prices: Vec<f64>| prices.into_iter().map(|p| objective.sign() * p + 0.0).collect();
         let (rows, cols): (Vec<f64>, Vec<f64>) = (turn(self.row_prices), turn(self.col_prices));
         let (rows, cols) = if transposed { (cols, rows) } else { (rows, cols) };

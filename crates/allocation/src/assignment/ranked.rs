@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 
 use super::{Assignment, NONE, Oriented, jonker_volgenant};
 use crate::Result;
-use crate::matrix::{CostMatrix, Objective};
+use crate::matrix::{CostMatrix, Objective, sum};
 
 /// The `k` best assignments, best first; fewer if there are no more. Of equal totals, any order that is the same
 /// each time. They carry no prices.
@@ -31,7 +31,7 @@ pub fn best_assignments(costs: &CostMatrix, objective: Objective, k: usize) -> R
             row_to_col[row] = Some(col);
         }
         let pairs = row_to_col.iter().enumerate();
-        let total = pairs.filter_map(|(row, col)| col.map(|col| costs.at(row, col))).sum();
+        let total = sum(pairs.filter_map(|(row, col)| col.map(|col| costs.at(row, col))));
         out.push(Assignment { row_to_col, total, prices: None });
         if out.len() == k {
             break;

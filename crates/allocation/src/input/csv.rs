@@ -1,6 +1,6 @@
 //! Matrices of costs and teams as CSV. Fields may stand in double quotes; lines that begin with `#` are skipped.
 
-use super::{Place, Problem, at, expected};
+use super::{Member, Place, Problem, at, expected, join};
 use crate::Result;
 use crate::matrix::{CostMatrix, FORBIDDEN, MAX_COST, Objective};
 use crate::team::{Goal, Robot, Task, Team};
@@ -77,13 +77,19 @@ fn split(line: &str, number: usize) -> Result<Vec<Field>> {
     }
 }
 
+/// A number, or `None` for what is not one; infinite is only what says so.
+fn number(text: &str) -> Option<f64> {
+    let x: f64 = text.parse().ok()?;
+    let is_too_large = x.is_infinite() && text.contains(|c: char| c.is_ascii_digit());
+    (!x.is_nan() && !is_too_large).then_some(x)
+}
+
 /// A cost, or `None` for what is not one.
 fn cost(text: &str) -> Option<f64> {
-    if text.is_empty() || text == "-" || text.eq_ignore_ascii_case("x") {
+    if text.is_empty() || text == "-" {
         return Some(FORBIDDEN);
     }
-    let x: f64 = text.parse().ok()?;
-    (x == FORBIDDEN || x.abs() <= MAX_COST).then_some(x)
+    number(text).filter(|x| *x == FORBIDDEN || x.abs() <= MAX_COST)
 }
 
 fn matrix(rows: &[Vec<Field>]) -> Result<Problem> {
@@ -143,10 +149,15 @@ impl<'a> Line<'a> {
                 ),
             };
         };
-        match field.text.parse::<f64>() {
-            Ok(x) if !x.is_nan() => Ok(x),
-            _ => expected(field.place, format!("`{}`", field.text), format!("a number for `{column}`")),
+        match number(&field.text) {
+            Some(x) => Ok(x),
+            None => expected(field.place, format!("`{}`", field.text), format!("a number for `{column}`")),
         }
+    }
+
+    /// Where the member's name stands, or its line begins.
+    fn place(&self) -> Place {
+        self.get("name").unwrap_or(&self.fields[0]).place
     }
 
     fn names(&self, column: &str) -> Vec<(Place, String)> {
@@ -180,9 +191,9 @@ fn team(rows: &[Vec<Field>]) -> Result<Problem> {
         }
         let line = Line { columns: &columns, fields };
         match fields[0].text.to_ascii_lowercase().as_str() {
-            "robot" => robots.push(robot(&line, robots.len())?),
+            "robot" => robots.push(Member { place: line.place(), item: robot(&line, robots.len())? }),
             "task" => {
-                tasks.push((fields[0].place, task(&line, tasks.len())?));
+                tasks.push(Member { place: line.place(), item: task(&line, tasks.len())? });
                 waits.push(line.names("after"));
             }
             other => return expected(fields[0].place, format!("`{other}`"), "`robot` or `task`"),
@@ -190,15 +201,13 @@ fn team(rows: &[Vec<Field>]) -> Result<Problem> {
     }
     for (task, names) in waits.into_iter().enumerate() {
         for (place, name) in names {
-            match tasks.iter().position(|(_, t)| t.name == name) {
-                Some(before) => tasks[task].1.after.push(before),
+            match tasks.iter().position(|t| t.item.name == name) {
+                Some(before) => tasks[task].item.after.push(before),
                 None => return expected(place, format!("`{name}`"), "the name of a task"),
             }
         }
     }
-    let tasks = tasks.into_iter().map(|(_, task)| task).collect();
-    let team = at(rows[0][0].place, Team::new(robots, tasks, Goal::Travel))?;
-    Ok(Problem::Team(team))
+    join(robots, tasks, Goal::Travel, rows[0][0].place)
 }
 
 /// A robot of a line; each value is checked where it stands.

@@ -1,7 +1,7 @@
 //! Problems as files: matrices of costs and teams as CSV, every kind of problem as JSON. Every error says in which
 //! line and column what was found and what was expected.
 //!
-//! CSV is a matrix of costs, rows of numbers separated by commas (`inf`, `x`, `-` or nothing forbids a pair; a first
+//! CSV is a matrix of costs, rows of numbers separated by commas (`inf`, `-` or nothing forbids a pair; a first
 //! line and a first column of names are allowed), or a team: a first line of column names that begins with `kind`,
 //! then a robot or a task a line. JSON is a list of rows, or an object that holds one of:
 //!
@@ -16,11 +16,13 @@ mod csv;
 mod json;
 mod object;
 
+use std::collections::BTreeSet;
+
 use crate::bids::ScoreTable;
 use crate::coalition::CoalitionGame;
 use crate::matrix::{CostMatrix, Objective, SparseCosts};
 use crate::taxonomy::{Class, Dependency};
-use crate::team::{Goal, Team};
+use crate::team::{Goal, Robot, Task, Team, order_of_precedence};
 use crate::{Error, Result};
 
 /// Longest text that is read, in bytes.
@@ -183,4 +185,36 @@ fn expected<T>(place: Place, found: impl Into<String>, wanted: impl Into<String>
 /// An error of a constructor, placed in the file.
 fn at<T>(place: Place, made: Result<T>) -> Result<T> {
     made.or_else(|error| expected(place, "a problem that does not fit together", error.to_string()))
+}
+
+/// A robot or a task, and where the file names it.
+struct Member<T> {
+    place: Place,
+    item: T,
+}
+
+/// A team of members whose names are their own and whose tasks do not wait for themselves.
+fn join(robots: Vec<Member<Robot>>, tasks: Vec<Member<Task>>, goal: Goal, whole: Place) -> Result<Problem> {
+    let named = |what, again: Option<(Place, &String)>| match again {
+        Some((place, name)) => {
+            expected(place, format!("`{name}` again"), format!("a name that no other {what} has"))
+        }
+        None => Ok(()),
+    };
+    named("robot", repeated(robots.iter().map(|m| (m.place, &m.item.name))))?;
+    named("task", repeated(tasks.iter().map(|m| (m.place, &m.item.name))))?;
+    let places: Vec<Place> = tasks.iter().map(|m| m.place).collect();
+    let tasks: Vec<Task> = tasks.into_iter().map(|m| m.item).collect();
+    if let Err(task) = order_of_precedence(&tasks) {
+        let found = format!("task `{}` after itself", tasks[task].name);
+        return expected(places[task], found, "tasks that do not wait for each other in a circle");
+    }
+    let robots = robots.into_iter().map(|m| m.item).collect();
+    Ok(Problem::Team(at(whole, Team::new(robots, tasks, goal))?))
+}
+
+/// The first name that was there before, and where.
+fn repeated<'a>(mut names: impl Iterator<Item = (Place, &'a String)>) -> Option<(Place, &'a String)> {
+    let mut known = BTreeSet::new();
+    names.find(|(_, name)| !known.insert(*name))
 }

@@ -1,7 +1,7 @@
 //! Problems as JSON values.
 
 use super::json::{Node, Value};
-use super::{Problem, at, expected};
+use super::{Member, Place, Problem, at, expected, join};
 use crate::Result;
 use crate::bids::ScoreTable;
 use crate::coalition::CoalitionGame;
@@ -141,28 +141,33 @@ fn team(node: &Node) -> Result<Problem> {
     node.only(&["robots", "tasks", "goal", "discount"])?;
     let mut robots = Vec::new();
     for (index, item) in node.need("robots")?.list("a list of robots")?.iter().enumerate() {
-        robots.push(robot(item, index)?);
+        robots.push(Member { place: place_of(item), item: robot(item, index)? });
     }
     let items = node.need("tasks")?.list("a list of tasks")?;
     let mut tasks = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        tasks.push(task(item, index)?);
+        tasks.push(Member { place: place_of(item), item: task(item, index)? });
     }
     for (index, item) in items.iter().enumerate() {
         let Some(after) = item.get("after") else { continue };
         for name in after.list("a list of names of tasks")? {
             let wanted = name.text("the name of a task")?;
-            match tasks.iter().position(|task: &Task| task.name == wanted) {
-                Some(before) => tasks[index].after.push(before),
+            match tasks.iter().position(|task: &Member<Task>| task.item.name == wanted) {
+                Some(before) => tasks[index].item.after.push(before),
                 None => return name.not("the name of a task"),
             }
         }
     }
-    Ok(Problem::Team(at(node.place, Team::new(robots, tasks, goal(node)?))?))
+    join(robots, tasks, goal(node)?, node.place)
 }
 
 fn name_of(node: &Node, what: &str, index: usize) -> Result<String> {
     node.get("name").map_or(Ok(format!("{what}{index}")), |name| name.text("a name").map(str::to_string))
+}
+
+/// Where a member's name stands, or its object begins.
+fn place_of(node: &Node) -> Place {
+    node.get("name").unwrap_or(node).place
 }
 
 fn number_of(node: &Node, key: &str, default: f64) -> Result<f64> {
@@ -226,6 +231,7 @@ fn coalition(node: &Node) -> Result<Problem> {
         return worths.not("an object of coalitions and what they are worth");
     };
     let mut values = vec![0.0; 1 << players.len()];
+    let mut known = vec![false; values.len()];
     for (key, place, worth) in fields {
         let mut coalition = 0;
         for name in key.split_whitespace() {
@@ -233,6 +239,9 @@ fn coalition(node: &Node) -> Result<Problem> {
                 Some(player) => coalition |= 1 << player,
                 None => return expected(*place, format!("`{name}`"), "the name of a player"),
             }
+        }
+        if std::mem::replace(&mut known[coalition], true) {
+            return expected(*place, format!("`{key}` again"), "each coalition once");
         }
         values[coalition] = worth.number("what the coalition is worth")?;
     }
