@@ -277,12 +277,22 @@ fn hostile_matrices_are_solved() {
 #[test]
 fn expected_cost_of_exponential_matrices() {
     // Parisi's formula: the expected optimum of exponential(1) costs is the sum of 1 / k^2.
-    let (n, n_matrices) = (30, 400);
-    let expected: f64 = (1..=n).map(|k| 1.0 / (k * k) as f64).sum();
+    let expected: f64 = (1..=30).map(|k| 1.0 / f64::from(k * k)).sum();
+    assert_mean_optimum(30, 400, expected, |x| -(1.0 - x).ln());
+}
+
+#[test]
+fn expected_cost_of_uniform_matrices() {
+    // Its limit, from which matrices of this size are off by less than a hundredth.
+    assert_mean_optimum(200, 100, std::f64::consts::PI.powi(2) / 6.0, |x| x);
+}
+
+/// Optima of `n` x `n` matrices of independent costs, each `cost` of a uniform number, are `expected` on average.
+fn assert_mean_optimum(n: usize, n_matrices: u32, expected: f64, cost: impl Fn(f64) -> f64) {
     let mut stream = Stream::new(11, Purpose::Init, 0, 0);
     let totals: Vec<f64> = (0..n_matrices)
         .map(|_| {
-            let costs = (0..n * n).map(|_| -(1.0 - stream.uniform_f64()).ln()).collect();
+            let costs = (0..n * n).map(|_| cost(stream.uniform_f64())).collect();
             jonker_volgenant(&CostMatrix::new(n, n, costs).unwrap(), Objective::Minimize).unwrap().total
         })
         .collect();
