@@ -167,8 +167,14 @@ fn wrong_uses_are_named() {
     assert!(Strategy::parse("boulwar").unwrap_err().to_string().contains("did you mean `boulware`"));
     let buyer = "<utility_space><issue index=\"1\" name=\"a\"><item value=\"x\" evaluation=\"1\"/></issue><weight index=\"1\" value=\"1\"/></utility_space>";
     let other = buyer.replace("\"x\"", "\"y\"");
-    let error = Scenario::from_genius("two", &[("a", buyer), ("b", &other)]).unwrap_err();
-    assert!(error.to_string().contains("`b` has other issues"));
+    let more = buyer.replace("<weight", "\n <issue index=\"2\" name=\"c\"><item value=\"z\" evaluation=\"1\"/></issue><weight index=\"2\" value=\"1\"/><weight");
+    let place = "line 1, column 16: expected `a` with x, as in `first`, found `a` with y";
+    let joined = |first: &str, other: &str| {
+        Scenario::from_genius("two", &[("first", first), ("b", other)]).unwrap_err().to_string()
+    };
+    assert_eq!(joined(buyer, &other), format!("`b`: {place}"));
+    assert!(joined(buyer, &more).contains("line 2, column 2: expected no more issues"));
+    assert!(joined(&more, buyer).contains("`b`: expected `c` with z after the other issues"));
     for text in [
         "{}",
         "{issues: []}",

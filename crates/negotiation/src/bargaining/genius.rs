@@ -18,6 +18,8 @@ const MAX_ELEMENTS: usize = 1 << 20;
 pub struct Profiled {
     /// The issues, by index.
     pub issues: Vec<Issue>,
+    /// Where each issue begins.
+    pub places: Vec<Position>,
     /// The profile of a utility space; `None` for a domain.
     pub profile: Option<Profile>,
 }
@@ -58,10 +60,7 @@ impl Scenario {
             let read = read_genius(text)?;
             match &issues {
                 Some((known, from)) if *known != read.issues => {
-                    let message = format!(
-                        "`{file}` has other issues or values than `{from}`: give files of one domain"
-                    );
-                    return Err(Error::invalid(message));
+                    return Err(other_issues((file, &read), (from, known)));
                 }
                 Some(_) => {}
                 None => issues = Some((read.issues, file)),
@@ -73,6 +72,21 @@ impl Scenario {
             _ => Err(Error::invalid("no file has weights: give the utility space of each party")),
         }
     }
+}
+
+/// The first issue of a file that is not as in the files before.
+fn other_issues((file, read): (&str, &Profiled), (from, known): (&str, &[Issue])) -> Error {
+    let describe = |issue: &Issue| format!("`{}` with {}", issue.name, issue.values.join(", "));
+    let first = read.issues.iter().zip(known).position(|(own, other)| own != other);
+    let at = first.unwrap_or(read.issues.len().min(known.len()));
+    let wanted = known.get(at).map_or("no more issues".to_owned(), describe);
+    let message = match read.issues.get(at).zip(read.places.get(at)) {
+        Some((found, place)) => {
+            format!("{place}: expected {wanted}, as in `{from}`, found {}", describe(found))
+        }
+        None => format!("expected {wanted} after the other issues, as in `{from}`"),
+    };
+    Error::invalid(format!("`{file}`: {message}").replace(char::is_control, " "))
 }
 
 /// Reads one file.
@@ -299,9 +313,10 @@ impl Raw {
             reservation: self.reservation.unwrap_or(0.0),
             discount: self.discount.unwrap_or(1.0),
         });
+        let places = self.issues.iter().map(|issue| issue.at).collect();
         let issues =
             self.issues.into_iter().map(|issue| Issue { name: issue.name, values: issue.values }).collect();
-        Ok(Profiled { issues, profile })
+        Ok(Profiled { issues, places, profile })
     }
 
     fn worth(&self, issue: &RawIssue) -> Result<Vec<f64>> {
