@@ -7,7 +7,7 @@ use coact_negotiation::bargaining::{
     End, Rule, Scenario, Strategy, Terms, is_efficient, negotiate as hold, pareto, point,
 };
 use coact_negotiation::check::result_file;
-use coact_negotiation::dcop::{self, Method, Options, Problem, Progress, Status};
+use coact_negotiation::dcop::{self, Method, Options, Problem, Progress, Status, tidy};
 use coact_negotiation::mechanisms::Mechanism;
 use coact_runner::write_atomic;
 use serde_json::{Map, Value, json};
@@ -185,11 +185,6 @@ fn constraints(args: &NegotiateArgs, problem: &Problem, text: &str) -> Result<Fo
     let source = json!({"text": text, "infinity": infinity});
     let result = result_file("dcop", method.name(), source, answer);
     Ok(Found { result, lines, picture, log: outcome.log })
-}
-
-/// A cost without the dust of binary fractions.
-fn tidy(value: f64) -> f64 {
-    (value * 1e9).round() / 1e9
 }
 
 /// Shows progress and ends a run when its time is over.

@@ -30,7 +30,7 @@ pub use dpop::DpopPlan;
 pub use file::{AgentEntry, File, Formula, Rule, RuleKind, VariableEntry};
 pub use options::{DsaVariant, Favor, Options, PARAMETERS};
 pub use problem::{Constraint, Cost, Domain, Objective, Problem, Variable};
-pub use solve::{Method, Outcome, Progress, Status, solve};
+pub use solve::{Method, Outcome, Progress, Status, solve, tidy};
 pub use value::Value;
 
 pub use dpop::plan as dpop_plan;

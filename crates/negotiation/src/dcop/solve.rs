@@ -149,7 +149,7 @@ impl Outcome {
             .collect();
         serde_json::json!({
             "assignment": assignment,
-            "cost": self.cost,
+            "cost": tidy(self.cost),
             "violation": self.violation,
             "msg_count": self.counts.sent,
             "msg_size": self.counts.values,
@@ -157,6 +157,13 @@ impl Outcome {
             "status": self.status.name(),
         })
     }
+}
+
+/// A cost without the dust that sums of binary fractions leave, as in 66.19999999999999.
+pub fn tidy(cost: f64) -> f64 {
+    let tidy = (cost * 1e9).round() / 1e9;
+    // Too large for nine digits after the point.
+    if (tidy - cost).abs() <= 1e-9 { tidy } else { cost }
 }
 
 /// What a method hands back: assignment, cycles, counts, status, costs, log.
