@@ -204,7 +204,7 @@ pub struct PlayArgs {
     after_help = "Examples:\n  coact allocate examples/allocation/twelve-tasks.csv\n  coact allocate examples/allocation/twelve-tasks.csv --method cbba --loss 0.2 --topology ring --plot cbba.html\n  coact allocate costs.csv --method auction --json\n\nMethods: jonker-volgenant, hungarian, auction, sparse (costs); greedy, ssi, contract-net, cbaa, cbba, exact (teams, scores); exact (generalized assignment); shapley, least-core, structure (coalition games)"
 )]
 pub struct AllocateArgs {
-    /// A matrix of costs or a team as CSV, or any allocation problem as JSON
+    /// A matrix of costs (`inf`, `-` or nothing forbids a pair) or a team as CSV, or any allocation problem as JSON
     pub file: PathBuf,
     /// Method [default: one that suits the problem]
     #[arg(long, value_name = "M")]
@@ -251,7 +251,7 @@ pub struct AllocateArgs {
     /// Log of all messages to write
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Print the last line only
+    /// Print nothing but errors, and the result with --json
     #[arg(long)]
     pub quiet: bool,
     /// Print one JSON object as the last line

@@ -58,8 +58,12 @@ fn cbba_agrees_under_loss_in_a_plot() {
     }
     let log = fs::read_to_string(dir.path().join("cbba.log")).unwrap();
     assert!(log.contains(" lost ") && log.lines().count() > 50);
-    succeed(dir.path(), &args);
-    assert_eq!(log, fs::read_to_string(dir.path().join("cbba.log")).unwrap(), "the same seed");
+    for threads in ["1", "3"] {
+        succeed(dir.path(), &[&args[..], &["--threads", threads]].concat());
+        assert_eq!(log, fs::read_to_string(dir.path().join("cbba.log")).unwrap(), "{threads} threads");
+    }
+    succeed(dir.path(), &[&args[..], &["--seed", "1"]].concat());
+    assert_ne!(log, fs::read_to_string(dir.path().join("cbba.log")).unwrap(), "another seed");
     let crash = ["allocate", "team.csv", "--method", "cbba", "--crash", "2@3", "--json"];
     let result = last_json(&succeed(dir.path(), &crash));
     assert_eq!(result["assignment"][2]["tasks"], serde_json::json!([]));

@@ -1,10 +1,12 @@
 //! Allocation and negotiation as environments: listed, trained, evaluated beside the answers of solvers.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
+
+#[path = "binary/support.rs"]
+mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use coact::environments::{ALLOCATION, BARGAINING, all, find, yardsticks};
 use coact_core::codec::{Reader, Writer};
@@ -12,6 +14,7 @@ use coact_core::{ActionBatch, RewardKind, StepBatch};
 use coact_envs::golden::random_actions;
 use coact_runner::{Policy, evaluate};
 use serde_json::{Value, json};
+use support::{last_json, refused, succeed};
 
 /// Two robots in a corridor and four tasks: whoever takes the nearest task first loses what lies beyond.
 const CORRIDOR: &str = "kind,name,x,y,speed,capacity,skills,duration,earliest,latest,after,reward
@@ -22,30 +25,6 @@ task,b,4,0,,,,1,,,,6
 task,c,6,0,,,,1,,,,9
 task,d,9,0,,,,1,,,,4
 ";
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_coact")).current_dir(dir).args(args).output().unwrap()
-}
-
-fn succeed(dir: &Path, args: &[&str]) -> String {
-    let output = run(dir, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(dir: &Path, args: &[&str], words: &[&str]) {
-    let output = run(dir, args);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
-    assert_eq!(text.trim_end().lines().count(), 1, "{args:?}: {text}");
-    for word in words {
-        assert!(text.contains(word), "{args:?}: `{word}` is not in: {text}");
-    }
-}
-
-fn last_json(text: &str) -> Value {
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
 
 #[test]
 fn batches_play_alike_from_a_seed_and_go_on_from_a_saved_state() {
@@ -220,6 +199,27 @@ fn a_buyer_learns_the_best_reply_to_a_conceder() {
     assert!(random < 0.8 * best, "random play gets {random} of {best}");
 }
 
+/// What nobody trained is shown beside the same answers, of the options that were set.
+#[test]
+fn fixed_policies_stand_beside_solvers() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("corridor.csv"), CORRIDOR).unwrap();
+    let args = ["evaluate", "allocation", "--policy", "random", "--episodes", "20", "--quiet", "--json"];
+    let set = ["--set", "file=corridor.csv", "--set", "goal=travel"];
+    let [twelve, corridor] = [&[][..], &set].map(|set| {
+        let out = last_json(&succeed(dir.path(), &[&args[..], set].concat()));
+        let all = out["yardsticks"].as_array().unwrap();
+        let names: Vec<&str> = all.iter().map(|y| y["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["exact", "cbba", "greedy"]);
+        let best = all[0]["return_mean"].as_f64().unwrap();
+        assert!(out["evaluation"]["return_mean"].as_f64().unwrap() < best);
+        best
+    });
+    assert!((twelve - ALLOCATION.best_known.unwrap()).abs() < 0.01, "{twelve}");
+    // All four tasks count for both robots, and travel takes off less than one of them.
+    assert!(corridor > 6.0 && corridor < 8.0, "{corridor}");
+}
+
 #[test]
 fn other_environments_have_no_yardsticks_and_wrong_options_are_told() {
     assert!(yardsticks("climbing", &Value::Null).unwrap().is_empty());
@@ -230,7 +230,7 @@ fn other_environments_have_no_yardsticks_and_wrong_options_are_told() {
     file("talk.yaml", "name: nothing\nobjective: min\n");
     let wrong = |env: &str, setting: &str, words: &[&str]| {
         let setting = format!("env_options.{setting}");
-        refused(dir.path(), &["train", "--env", env, "--set", &setting, "--out", "run"], words);
+        refused(dir.path(), 2, &["train", "--env", env, "--set", &setting, "--out", "run"], words);
         assert!(!dir.path().join("run").exists());
     };
     wrong("allocation", "file=bad.csv", &["bad.csv: line 2, column 9", "zero"]);
@@ -243,7 +243,7 @@ fn other_environments_have_no_yardsticks_and_wrong_options_are_told() {
     wrong("bargaining", "agents=[\"learn\", \"micro\"]", &["boulware"]);
     wrong("bargaining", "agents=[\"learn\"]", &["1 seats for 2 parties"]);
     wrong("bargaining", "rounds=0", &["0 rounds"]);
-    refused(dir.path(), &["train", "--env", "alocation"], &["did you mean `allocation`?"]);
+    refused(dir.path(), 2, &["train", "--env", "alocation"], &["did you mean `allocation`?"]);
     let film = ["play", "bargaining", "--policy", "random", "--gif", "a.gif", "--png", "a.png", "--json"];
     let out = last_json(&succeed(dir.path(), &film));
     assert!(out["frames"].as_u64().unwrap() > 1);
