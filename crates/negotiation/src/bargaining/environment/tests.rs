@@ -1,3 +1,5 @@
+//! Talks by the rules and by chance, masks, best replies, and what is refused.
+
 use super::super::{Rule, Terms, is_efficient, negotiate, point};
 use super::*;
 
