@@ -28,6 +28,7 @@ pub const NAMES: &[&str] = &[
 pub struct Peers {
     python: PathBuf,
     names: Vec<String>,
+    threads: Vec<usize>,
     processes: Vec<(String, usize, Process)>,
     broken: Vec<String>,
 }
@@ -41,12 +42,12 @@ struct Process {
 impl Peers {
     /// Nobody to compare with.
     pub fn none() -> Self {
-        Self::new(PathBuf::new(), Vec::new())
+        Self::new(PathBuf::new(), Vec::new(), vec![1])
     }
 
-    /// The peers `names`, run by `python`.
-    pub fn new(python: PathBuf, names: Vec<String>) -> Self {
-        Self { python, names, processes: Vec::new(), broken: Vec::new() }
+    /// The peers `names`, run by `python`; those with a thread pool once for each number in `threads`.
+    pub fn new(python: PathBuf, names: Vec<String>, threads: Vec<usize>) -> Self {
+        Self { python, names, threads, processes: Vec::new(), broken: Vec::new() }
     }
 
     /// Whether this peer takes part.
@@ -59,9 +60,9 @@ impl Peers {
         if !self.has(name) {
             return Vec::new();
         }
-        // Libraries with a thread pool get one and two; plain Python code has one.
-        let counts: &[usize] = if matches!(name, "jax" | "jaxmarl" | "torch") { &[1, 2] } else { &[1] };
-        for &threads in counts {
+        // Plain Python code has no pool.
+        let has_pool = matches!(name, "jax" | "jaxmarl" | "torch");
+        for &threads in if has_pool { &self.threads[..] } else { &[1] } {
             if self.processes.iter().any(|(n, t, _)| n == name && *t == threads) {
                 continue;
             }

@@ -9,8 +9,8 @@ use crate::{Failure, Result, peers, process};
 
 /// Help text.
 pub const HELP: &str = "\
-Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N] [--device D]
-                         [--profile NAME]
+Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N] [--only PART]
+                         [--device D] [--profile NAME]
 
 Measures and prints a table. SUITE is one or more of these, all if none is named:
   act       observations to actions, 96 to 3,072 rows
@@ -29,7 +29,9 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --peers LIST    measures peers in the same run, alternating: jax, jaxmarl, mpe2, cpprb, gymnasium, torch; for games
                   openspiel, quantecon, nashpy, gambit, mdptoolbox, scipy; for allocation scipy, lapx; with
                   commas between. Their packages are installed in .peers/ first (torch takes several GB)
-  --threads N     number of threads of ours; without it the faster of 1 and 2 is reported
+  --threads N     number of threads of ours, and of peers that have a thread pool; without it the faster of 1 and 2 is
+                  reported, for each
+  --only PART     measure only what has PART in its name, for example vdn-rnn
   --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies
                   there and back; without a GPU this is an error
   --profile NAME  cargo's profile to build in (release); with dev, what the tests have built is used again, and the
@@ -42,7 +44,11 @@ const SUITES: &[&str] =
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {
-    let args = Args::parse(args, &["--quick"], &["--json", "--peers", "--threads", "--device", "--profile"])?;
+    let args = Args::parse(
+        args,
+        &["--quick"],
+        &["--json", "--peers", "--threads", "--only", "--device", "--profile"],
+    )?;
     if let Some(word) = args.words.iter().find(|w| !SUITES.contains(&w.as_str())) {
         return Err(Failure::Usage(format!("unknown suite `{word}`; one of: {}", SUITES.join(", "))));
     }
@@ -65,6 +71,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     }
     if let Some(n) = threads {
         command.args(["--threads", &n.to_string()]);
+    }
+    if let Some(part) = args.option("--only") {
+        command.args(["--only", part]);
     }
     if let Some(device) = device {
         command.args(["--device", device]);

@@ -18,7 +18,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
     let mut suites: Vec<&Suite> = Vec::new();
     let mut peers: Vec<String> = Vec::new();
     let (mut python, mut json, mut coact) = (PathBuf::from("python3"), None, None);
-    let (mut quick, mut threads, mut device) = (false, vec![1, 2], Device::Cpu);
+    let (mut quick, mut threads, mut device, mut only) = (false, vec![1, 2], Device::Cpu, String::new());
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         let mut value = || rest.next().cloned().ok_or_else(|| format!("{arg} needs a value"));
@@ -29,6 +29,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--coact" => coact = Some(PathBuf::from(value()?)),
             "--threads" => threads = vec![value()?.parse().map_err(|e| format!("--threads: {e}"))?],
             "--device" => device = value()?.parse().map_err(|e| format!("--device: {e}"))?,
+            "--only" => only = value()?,
             "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
             name => {
                 let names = || ALL.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
@@ -44,10 +45,10 @@ fn parse(args: &[String]) -> Result<Request, String> {
         suites = ALL.iter().collect();
     }
     let care = if quick { Care::QUICK } else { Care::FULL };
-    let peers = Peers::new(python, peers);
+    let peers = Peers::new(python, peers, threads.clone());
     Ok(Request {
         suites,
-        session: Session { care, threads, device, quick, coact, peers, found: Vec::new() },
+        session: Session { care, threads, device, only, quick, coact, peers, found: Vec::new() },
         json,
     })
 }
@@ -66,6 +67,9 @@ fn measure(request: Request) -> Result<(), String> {
         let all: Vec<_> = session.found.iter().map(coact_benches::report::Measurement::json).collect();
         let text = serde_json::to_string_pretty(&all).map_err(|e| e.to_string())?;
         std::fs::write(&path, text + "\n").map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    if failed.is_empty() && session.found.is_empty() {
+        return Err(format!("nothing measured has `{}` in its name", session.only));
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("failed suites: {}", failed.join(", "))) }
 }

@@ -44,10 +44,12 @@ pub const ALL: &[Suite] = &[
 pub struct Session {
     /// How carefully to measure.
     pub care: Care,
-    /// Numbers of threads that ours may use; the faster one counts.
+    /// Numbers of threads that ours may use, and peers with a thread pool; the faster one counts.
     pub threads: Vec<usize>,
     /// Where `act` and `update` run; the other suites know only the CPU.
     pub device: Device,
+    /// What the names of contests must hold; empty for all.
+    pub only: String,
     /// Smaller work for a look.
     pub quick: bool,
     /// The `coact` binary, for the suite that trains.
@@ -73,12 +75,15 @@ impl Session {
         if self.on_gpu() { &[96, 768, 3072, 24_576, 98_304] } else { &[96, 768, 3072] }
     }
 
-    /// Holds a contest, prints its lines and keeps them.
+    /// Holds a contest, prints its lines and keeps them; not one whose name was not asked for.
     ///
     /// # Errors
     /// What our side said.
     pub fn hold(&mut self, contest: Contest<'_>) -> Result<(), String> {
         let name = contest.name.clone();
+        if !name.contains(&self.only) {
+            return Ok(());
+        }
         let found = contest.run(self.care, &mut self.peers).map_err(|e| format!("{name}: {e}"))?;
         self.take(found);
         Ok(())
