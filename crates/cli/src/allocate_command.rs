@@ -10,7 +10,7 @@ use coact_messaging::Outage;
 use coact_runner::write_atomic;
 use serde_json::{Value, json};
 
-use crate::allocation_picture::picture;
+use crate::allocation_picture::{picture, what_counts};
 use crate::args::AllocateArgs;
 use crate::console::say;
 use crate::pulse::Pulse;
@@ -172,7 +172,7 @@ fn say_answer(problem: &Problem, answer: &Answer, result: &Value, time: f64) {
         }
         _ => say(format!("  {}", result["assignment"])),
     }
-    let mut line = format!("total {}", result["total_cost"]);
+    let mut line = format!("{} {}", what_counts(problem), result["total_cost"]);
     if let Some(gap) = result.pointer("/certificate/gap") {
         line += &format!(", proved within {gap} by dual prices");
     }

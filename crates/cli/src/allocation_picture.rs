@@ -70,14 +70,7 @@ pub fn picture(problem: &Problem, answer: &Answer, result: &Value, as_page: bool
         agreement(&mut body, answer, height);
         height += CHART_HEIGHT + 40.0;
     }
-    let what = match problem {
-        Problem::Team(team) => match team.goal() {
-            Goal::Travel => "travel",
-            Goal::Makespan => "end of the last task",
-            Goal::Reward { .. } => "reward",
-        },
-        _ => "total",
-    };
+    let what = what_counts(problem);
     let total = result["total_cost"].as_f64().map_or_else(String::new, |t| format!(", {what} {}", short(t)));
     let title = format!("{} on {}{total}", answer.method, problem.kind());
     let image = format!(
@@ -95,6 +88,18 @@ pub fn picture(problem: &Problem, answer: &Answer, result: &Value, as_page: bool
          content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>{}</title></head>\n<body>\n{image}</body></html>\n",
         escape(&title)
     ))
+}
+
+/// What the total of an answer is a total of.
+pub fn what_counts(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Team(team) => match team.goal() {
+            Goal::Travel => "travel",
+            Goal::Makespan => "end of the last task",
+            Goal::Reward { .. } => "reward",
+        },
+        _ => "total",
+    }
 }
 
 /// Robots as squares, tasks as dots in the color of their robot, paths as lines.

@@ -126,7 +126,10 @@ pub fn talk(scenario: &Scenario, negotiation: Option<&Negotiation>, agreed: Opti
     }
     if let Some(nash) = point(&space, Rule::Nash) {
         let (x, y) = at(nash);
-        let _ = write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">Nash point</text>", x + 10.0, y - 8.0);
+        // Beyond the frame the name would run into the keys; below it the frontier leaves room.
+        let (x, y, anchor) =
+            if x > LEFT + 0.8 * SIDE { (x - 14.0, y + 20.0, "end") } else { (x + 10.0, y - 8.0, "start") };
+        let _ = write!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">Nash point</text>");
     }
     if let Some(outcome) = agreed {
         let (x, y) = at(outcome);

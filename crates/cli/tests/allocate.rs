@@ -22,7 +22,9 @@ fn with(name: &str, text: &str) -> TempDir {
 #[test]
 fn twelve_tasks_are_allocated_by_every_method_and_verified() {
     let dir = with("team.csv", TEAM);
-    let best = last_json(&succeed(dir.path(), &["allocate", "team.csv", "--method", "exact", "--json"]));
+    let text = succeed(dir.path(), &["allocate", "team.csv", "--method", "exact", "--json"]);
+    assert!(text.lines().any(|line| line.starts_with("travel ")), "{text}");
+    let best = last_json(&text);
     let best = best["total_cost"].as_f64().unwrap();
     for method in ["greedy", "ssi", "contract-net", "cbba", "exact"] {
         let args = ["allocate", "team.csv", "--method", method, "--out", "result.json", "--json", "--quiet"];

@@ -132,6 +132,7 @@ fn a_laptop_is_bought_on_the_frontier_and_drawn() {
         let picture = fs::read_to_string(dir.path().join("l.svg")).unwrap();
         assert_eq!(picture.matches("class=\"outcome\"").count(), 27);
         assert!(picture.contains("Pareto frontier") && picture.contains("offers of buyer"));
+        assert!(picture.contains("text-anchor=\"end\">Nash point"), "the name keeps out of the keys");
         assert!(succeed(dir.path(), &["verify", "l.json"]).contains("Pareto efficient"));
     }
     let out = result(dir.path(), &["negotiate", "laptop", "--method", "nash", "--out", "n.json", "--json"]);
