@@ -190,6 +190,14 @@ fn whoever_starts_first_gets_the_task() {
     let rival = 0.9_f32.powi(10);
     let expected = [1.0, 0.6, 0.0, 0.0, 0.0, 1.0, 0.0, appeal, 0.0, rival, 0.0, 0.0, 0.4, 0.0];
     assert!(obs.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{obs:?}");
+    // What is taken, then capacity, position, free_at and appeals of each.
+    let mut state = vec![0.0; env.spec().state_width];
+    env.state(&mut state);
+    let mut expected = vec![1.0, 0.0, 1.0, 0.6, 0.0, 0.0, 0.0, appeal];
+    expected.extend([0.5, 0.1, 0.0, 0.05, 0.0, rival]);
+    expected.extend([1.0, 0.0, 0.0, 0.0, 0.0, rival]);
+    assert_eq!(state.len(), expected.len());
+    assert!(state.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{state:?}");
     assert!(step(&mut env, [1, 0, 0]).unwrap_err().to_string().contains("illegal"));
     assert!(step(&mut env, [3, 0, 0]).unwrap_err().to_string().contains("not one of 3"));
     // Everybody waits: that is the plan.
@@ -223,6 +231,11 @@ fn a_loaded_state_goes_on_alike_and_bad_ones_are_refused() {
             let _ = other.load(&mut Reader::new("environment", &damaged));
             assert!(other.load(&mut Reader::new("environment", &bytes[..at])).is_err());
         }
+        env.ended = true;
+        let mut over = Writer::new();
+        env.save(&mut over);
+        other.load(&mut Reader::new("environment", &over.into_bytes())).unwrap();
+        assert!(!other.alive(0));
         // The same award twice.
         let mut twice = Writer::new();
         twice.bool(false);

@@ -157,6 +157,44 @@ fn the_rules_are_those_of_the_protocol() {
     }
 }
 
+fn assert_near(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} is not {expected:?}");
+}
+
+/// A new offer takes back what others had accepted; what was offered once is remembered.
+#[test]
+fn three_parties_see_who_accepted_and_what_was_offered() {
+    let mut env = BargainingEnv::new(&trio(), 4, &[None; 3]).unwrap();
+    let mut rng = Stream::new(0, Purpose::Step, 0, 0);
+    let state = |env: &BargainingEnv| {
+        let mut state = vec![f32::NAN; env.spec().state_width];
+        env.state(&mut state);
+        state
+    };
+    let (third, two) = (1.0 / 3.0, 2.0 / 3.0);
+    // Monday is the best day for a, the worst for b, and half as good as any for c.
+    step(&mut env, &[2, WAIT, WAIT], &mut rng);
+    step(&mut env, &[WAIT, ACCEPT, WAIT], &mut rng);
+    let mut expected = vec![0.0, 0.0, 1.0, 2.0 / 12.0, 1.0, 0.5, 1.0, 0.0, 0.0, 0.0];
+    expected.extend([0.0, 0.0, 0.5, 1.0, 0.0, 0.0]);
+    assert_near(&state(&env), &expected);
+    let mut obs = vec![0.0; env.spec().groups[0].obs_width()];
+    env.observe(2, &mut obs);
+    assert_near(&obs[3..12], &[1.0, 2.0 / 12.0, 1.0, 0.5, 0.5, 0.5, 0.0, 0.3, 1.0]);
+    // The party that made the offer looks on and has nothing to accept.
+    env.observe(0, &mut obs);
+    assert_near(&obs[3..12], &[0.0, 2.0 / 12.0, 0.0, 0.5, 0.0, 0.0, 1.0, 0.0, 1.0]);
+    // Tuesday, which one party accepts; then Thursday.
+    step(&mut env, &[WAIT, WAIT, 3], &mut rng);
+    let (_, is_over) = step(&mut env, &[ACCEPT, WAIT, WAIT], &mut rng);
+    assert!(!is_over, "one of two others has accepted");
+    step(&mut env, &[WAIT, 5, WAIT], &mut rng);
+    let mut expected = vec![0.0, 0.0, 1.0, 5.0 / 12.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+    expected.extend([two, 1.0, 0.5, 1.0, third, 0.75]);
+    assert_near(&state(&env), &expected);
+}
+
 #[test]
 fn masks_and_errors_hold_to_the_protocol() {
     let mut env = BargainingEnv::new(&purchase(1.0), 3, &[None, None]).unwrap();
@@ -181,9 +219,11 @@ fn masks_and_errors_hold_to_the_protocol() {
     env.observe(1, &mut obs);
     let (low, high) = (0.2, 1.0);
     let offered = (0.85 - low) / (high - low);
-    let expected =
-        [0.0, 1.0, 1.0, 1.0 / 6.0, 1.0, 0.0, offered, offered, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0];
-    assert!(obs.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{obs:?}");
+    let mut expected = vec![0.0, 1.0, 1.0, 1.0 / 6.0, 1.0, 0.0, offered, offered, 0.0, 0.0, 1.0];
+    expected.extend([0.0, 1.0, 0.0, 1.0, 0.0]);
+    // What prices and colors add, of 0.8 between the worst outcome and the best.
+    expected.extend([0.0, 0.5625, 0.75, 0.25, 0.0]);
+    assert_near(&obs, &expected);
     let (reward, is_over) = step(&mut env, &[WAIT, ACCEPT], &mut rng);
     assert!(is_over && env.agreement() == Some(2));
     assert!((reward[0] - 0.566_666_7).abs() < 1e-6 && (reward[1] - 0.85).abs() < 1e-6);
@@ -257,6 +297,14 @@ fn a_loaded_moment_goes_on_alike_and_bad_ones_are_refused() {
         let mut damaged = bytes.clone();
         damaged[at..at + 4].copy_from_slice(&value.to_le_bytes());
         assert!(other.load(&mut Reader::new("environment", &damaged)).is_err(), "byte {at}");
+    }
+    // An end after the deadline, and an offer accepted that nobody made.
+    for pairs in [[(0, 13_u32), (16, 2)], [(4, 1), (8, u32::MAX)]] {
+        let mut damaged = bytes.clone();
+        for (at, value) in pairs {
+            damaged[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        assert!(other.load(&mut Reader::new("environment", &damaged)).is_err(), "{pairs:?}");
     }
     for cut in 0..bytes.len() {
         assert!(other.load(&mut Reader::new("environment", &bytes[..cut])).is_err());
