@@ -11,13 +11,15 @@ use coact_games::{NormalForm, Rational};
 use serde_json::{Value, json};
 
 use crate::args::RankArgs;
-use crate::console::say;
+use crate::console::{note, say};
 use crate::game_input::{Game, read};
 use crate::plot::{Chart, Series};
 use crate::{Error, Result, bars, chart_file};
 
 /// Lines that a picture has room for.
 const MOST_LINES: usize = 8;
+/// States from which alpha-rank takes seconds and says so.
+const LARGE: usize = 600;
 
 /// Ranks strategies.
 ///
@@ -83,6 +85,12 @@ fn square(game: &NormalForm<f64>, method: &str) -> Result<usize> {
 }
 
 fn by_alpha_rank(game: &NormalForm<f64>, args: &RankArgs) -> Result<(Value, Vec<String>)> {
+    let n_states = if args.symmetric { game.shape()[0] } else { game.n_profiles() };
+    if n_states > LARGE {
+        note(format!(
+            "alpha-rank of {n_states} states: the work grows with their cube, this may take a minute"
+        ));
+    }
     let ranks = alpha_ranks(game, args, args.alpha)?;
     let name = |state: &Vec<usize>| -> String {
         let names = state.iter().enumerate().map(|(i, &s)| game.players()[i].strategies[s].as_str());
@@ -116,7 +124,8 @@ fn alpha_ranks(game: &NormalForm<f64>, args: &RankArgs, alpha: f64) -> Result<Al
 
 /// Shares of the states that lead in the end, over strengths of selection up to the asked one.
 fn over_alpha(game: &NormalForm<f64>, args: &RankArgs, names: &[String], last: &[f64]) -> Result<Chart> {
-    const POINTS: u32 = 60;
+    // Work grows with the cube of the number of states.
+    let n_points: u32 = if names.len() > LARGE { 8 } else { 60 };
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_by(|&a, &b| last[b].total_cmp(&last[a]).then(a.cmp(&b)));
     order.truncate(MOST_LINES);
@@ -127,9 +136,9 @@ fn over_alpha(game: &NormalForm<f64>, args: &RankArgs, names: &[String], last: &
         .collect();
     let top = args.alpha.log10();
     let low = (-2.0_f64).min(top - 2.0);
-    for i in 0..=POINTS {
-        let at = low + (top - low) * f64::from(i) / f64::from(POINTS);
-        let alpha = if i == POINTS { args.alpha } else { 10_f64.powf(at) };
+    for i in 0..=n_points {
+        let at = low + (top - low) * f64::from(i) / f64::from(n_points);
+        let alpha = if i == n_points { args.alpha } else { 10_f64.powf(at) };
         let ranks = alpha_ranks(game, args, alpha)?;
         order.iter().zip(&mut series).for_each(|(&s, line)| line.points.push((at, ranks.distribution[s])));
     }

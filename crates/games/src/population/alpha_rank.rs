@@ -2,17 +2,22 @@
 //! compete with monomorphic populations.
 //!
 //! Fixation probabilities are kept as logarithms, and the stationary distribution is found by Grassmann-Taksar-Heyman
-//! elimination on logarithms, which subtracts nothing. So every finite `alpha` has its one distribution, to rounding, with
+//! elimination, which subtracts nothing, in floats with an exponent of any size. So every finite `alpha` has its one distribution, to rounding, with
 //! neither overflow nor a chain that falls apart numerically. What happens in the limit of large `alpha` is told apart
 //! from that: the recurrent classes of the response graph, each with its own distribution.
 
+use rayon::prelude::*;
+
+use super::scaled::Scaled;
 use crate::dynamics::{Selection, fixation_log_probability};
 use crate::error::{Error, Result};
-use crate::exponential::{exp, exp_m1, ln, ln_1p, log_add};
+use crate::exponential::{exp, exp_m1, ln, ln_1p};
 use crate::normal_form::NormalForm;
 
 /// Profiles that the elimination may have; its work grows with the cube.
 const MAX_STATES: usize = 3000;
+/// States from which rows are eliminated by all threads.
+const PARALLEL_FROM: usize = 256;
 
 /// A ranking.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,7 +160,7 @@ impl Chain {
     }
 
     fn rank(self, states: Vec<Vec<usize>>) -> AlphaRank {
-        let distribution = stationary(self.n, self.logs.clone());
+        let distribution = stationary(self.n, &self.logs);
         let recurrent_classes = self.recurrent_classes();
         AlphaRank { states, distribution, recurrent_classes }
     }
@@ -177,7 +182,7 @@ impl Chain {
                 let logs = states.iter().flat_map(|&i| states.iter().map(move |&j| (i, j)));
                 let logs = logs
                     .map(|(i, j)| if i == j { f64::NEG_INFINITY } else { ln(self.limit[i * self.n + j]) });
-                RecurrentClass { distribution: stationary(states.len(), logs.collect()), states }
+                RecurrentClass { distribution: stationary(states.len(), &logs.collect::<Vec<f64>>()), states }
             })
             .collect();
         classes.sort_by_key(|class| class.states[0]);
@@ -186,28 +191,34 @@ impl Chain {
 }
 
 /// Stationary distribution of an irreducible chain `[n, n]` of logarithms, by elimination of one state after the other.
-fn stationary(n: usize, mut logs: Vec<f64>) -> Vec<f64> {
+/// What stands on the diagonal has no say.
+fn stationary(n: usize, logs: &[f64]) -> Vec<f64> {
+    let mut table: Vec<Scaled> = logs.iter().map(|&log| Scaled::from_log(log)).collect();
     for k in (1..n).rev() {
-        let leave = (0..k).fold(f64::NEG_INFINITY, |sum, j| log_add(sum, logs[k * n + j]));
-        for i in 0..k {
-            logs[i * n + k] -= leave;
-            let into = logs[i * n + k];
-            if into == f64::NEG_INFINITY {
-                continue;
+        let (above, row) = table.split_at_mut(k * n);
+        let out = &row[..k];
+        let leave = out.iter().fold(Scaled::ZERO, |sum, &x| sum + x);
+        let eliminate = |line: &mut [Scaled]| {
+            line[k] = line[k] / leave;
+            let into = line[k];
+            if !into.is_zero() {
+                line.iter_mut().zip(out).for_each(|(to, &x)| *to = *to + into * x);
             }
-            for j in (0..k).filter(|&j| j != i) {
-                logs[i * n + j] = log_add(logs[i * n + j], into + logs[k * n + j]);
-            }
+        };
+        // Each row by itself, so the same at any number of threads.
+        match k > PARALLEL_FROM {
+            true => above.par_chunks_mut(n).for_each(eliminate),
+            false => above.chunks_mut(n).for_each(eliminate),
         }
     }
-    let mut weights = vec![0.0f64; n];
+    let mut weights = vec![Scaled::ONE; n];
     for k in 1..n {
-        weights[k] = (0..k).fold(f64::NEG_INFINITY, |sum, i| log_add(sum, weights[i] + logs[i * n + k]));
+        weights[k] = (0..k).fold(Scaled::ZERO, |sum, i| sum + weights[i] * table[i * n + k]);
     }
-    let highest = weights.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-    weights.iter_mut().for_each(|w| *w = exp(*w - highest));
-    let sum: f64 = weights.iter().sum();
-    weights.iter().map(|w| w / sum).collect()
+    let highest = weights.iter().fold(Scaled::ZERO, |a, &b| if b.exceeds(a) { b } else { a });
+    let shares: Vec<f64> = weights.iter().map(|w| w.over(highest)).collect();
+    let sum: f64 = shares.iter().sum();
+    shares.iter().map(|w| w / sum).collect()
 }
 
 /// Strongly connected components, by Kosaraju's two searches; numbers count up from 0.
@@ -312,7 +323,7 @@ mod tests {
         let mut stream = coact_core::Stream::new(8, coact_core::Purpose::Init, 0, 0);
         let n = 7;
         let logs: Vec<f64> = (0..n * n).map(|_| -3.0 * stream.uniform_f64() - 2.0).collect();
-        let found = stationary(n, logs.clone());
+        let found = stationary(n, &logs);
         let mut x = vec![1.0 / n as f64; n];
         for _ in 0..5000 {
             let mut next = x.clone();

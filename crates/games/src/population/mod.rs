@@ -6,6 +6,7 @@ mod elo;
 mod nash_averaging;
 mod psro;
 mod repeated;
+mod scaled;
 mod tournament;
 
 pub use alpha_rank::{AlphaRank, RecurrentClass, alpha_rank, alpha_rank_symmetric};

@@ -134,6 +134,29 @@ mod tests {
         }
     }
 
+    /// The matches of Beaufils, Delahaye and Mathieu's gradual strategy over 1000 turns.
+    #[test]
+    fn gradual_scores_as_in_its_paper() {
+        let strategies: Vec<_> = STRATEGIES.iter().filter(|s| !s.random).copied().collect();
+        let at = |name: &str| strategies.iter().position(|s| s.name == name).unwrap();
+        let scores = round_robin(&strategies, &Tournament { turns: 1000, ..Tournament::default() }).unwrap();
+        for (other, expected) in [
+            ("cooperator", 3000.0),
+            ("defector", 915.0),
+            ("tit-for-tat", 3000.0),
+            ("grudger", 3000.0),
+            ("cycler-ddc", 2219.0),
+            ("cycler-ccd", 3472.0),
+            ("soft-majority", 3000.0),
+            ("suspicious-tit-for-tat", 2996.0),
+            ("prober", 2999.0),
+            ("gradual", 3000.0),
+            ("win-stay-lose-shift", 3000.0),
+        ] {
+            assert_eq!(scores[at("gradual") * strategies.len() + at(other)], expected, "{other}");
+        }
+    }
+
     #[test]
     fn chance_depends_on_the_seed_alone() {
         let rules = Tournament { repetitions: 3, noise: 0.05, ..Tournament::default() };
