@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use coact_games::extensive::games::by_name;
-use coact_games::extensive::{Cfr, CfrOptions, Profile, Tree, assess};
+use coact_games::extensive::{Cfr, CfrBr, CfrOptions, Profile, Tree, assess};
 
 fn tree(name: &str) -> Tree {
     by_name(name).unwrap().tree(1_000_000).unwrap()
@@ -123,4 +123,77 @@ fn sizes_and_uniform_play_are_as_published() {
         let found: f64 = assess(&tree, &Profile::uniform(&tree)).unwrap().nash_conv();
         assert!((found - nash_conv).abs() < 1e-9, "{name}: {found}");
     }
+}
+
+/// Values of OpenSpiel's tests, given there to ten places.
+#[test]
+fn cfr_against_best_responses_converges_as_published() {
+    for (name, table) in [
+        (
+            "kuhn_poker",
+            [
+                0.9166666666666666,
+                0.33333333333333337,
+                0.3194444444444445,
+                0.2604166666666667,
+                0.22666666666666674,
+            ],
+        ),
+        (
+            "leduc_poker",
+            [
+                4.747222222222222,
+                4.006867283950617,
+                3.4090489231017034,
+                2.8982539553095172,
+                2.5367193593344504,
+            ],
+        ),
+    ] {
+        let mut solver = CfrBr::new(&tree(name)).unwrap();
+        for (point, expected) in table.into_iter().enumerate() {
+            solver.step();
+            let found = solver.assess().nash_conv();
+            assert!((found - expected).abs() < 1e-10, "{name} {}: {found}, not {expected}", point + 1);
+        }
+    }
+}
+
+/// Players who always take the first action: pass, fold or call, the first free square.
+#[test]
+fn first_actions_gain_as_published() {
+    for (name, nash_conv) in [("kuhn_poker", 2.0), ("leduc_poker", 2.0), ("tic_tac_toe", 2.0)] {
+        let tree = tree(name);
+        let first = |n: usize| (0..n).map(|a| f64::from(a == 0)).collect::<Vec<f64>>();
+        let rows = tree.infosets().iter().filter(|i| i.player.is_some()).map(|i| first(i.actions.len()));
+        let profile = Profile::from_rows(&tree, &rows.collect::<Vec<_>>()).unwrap();
+        let found: f64 = assess(&tree, &profile).unwrap().nash_conv();
+        assert!((found - nash_conv).abs() < 1e-12, "{name}: {found}");
+    }
+}
+
+/// Bounds of OpenSpiel's tests; exploitability is NashConv over the number of players.
+#[test]
+fn cfr_comes_as_close_as_published() {
+    for (name, options, iterations, bound) in [
+        ("kuhn_poker(players=3)", CfrOptions::CFR, 10, 1.0),
+        ("kuhn_poker(players=4)", CfrOptions::CFR, 10, 1.0),
+        ("leduc_poker", CfrOptions::CFR, 10, 2.0),
+        ("goofspiel(points_order=random)", CfrOptions::CFR, 100, 0.2),
+        ("goofspiel", CfrOptions::CFR, 1000, 0.02),
+    ] {
+        let found = curve(name, options, &[iterations])[0];
+        assert!(found <= bound, "{name}: {found}");
+    }
+}
+
+/// What each player secures against its best opponent encloses the value, which OpenSpiel's program gives.
+#[test]
+fn the_value_of_liars_dice_is_enclosed() {
+    let mut cfr = Cfr::new(&tree("liars_dice"), CfrOptions::PLUS).unwrap();
+    (0..60).for_each(|_| cfr.step());
+    let found = cfr.assess();
+    let (low, high) = (-found.best_responses[1], found.best_responses[0]);
+    let value = -0.027131782945736;
+    assert!(low <= value && value <= high && high - low < 0.03, "{low} to {high}");
 }

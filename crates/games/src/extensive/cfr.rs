@@ -128,6 +128,30 @@ impl Cfr {
         }
     }
 
+    /// One iteration in which each player updates as if the others played a given profile.
+    pub(super) fn step_against(&mut self, others: &Profile) {
+        self.n_iterations += 1;
+        let n = self.layout.sides.len();
+        let theirs = self.layout.arrange(others);
+        let mut reach = self.reach.clone();
+        (0..n).for_each(|player| self.layout.realize(player, &theirs, &mut reach));
+        for player in 0..n {
+            let own = self.layout.actions(player);
+            let (mut play, mut reach) = (theirs.clone(), reach.clone());
+            play[own.clone()].copy_from_slice(&self.play[own.clone()]);
+            reach[own.clone()].copy_from_slice(&self.reach[own]);
+            std::mem::swap(&mut play, &mut self.play);
+            std::mem::swap(&mut reach, &mut self.reach);
+            self.accumulate(player);
+            (self.play, self.reach) = (play, reach);
+        }
+        (0..n).for_each(|player| self.play_anew(player));
+    }
+
+    pub(super) fn form(&self) -> &SequenceForm<f64> {
+        &self.form
+    }
+
     /// Adds regrets of a player, and current play to the average.
     fn accumulate(&mut self, player: usize) {
         let values = &mut self.values[player];

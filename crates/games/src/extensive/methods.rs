@@ -1,6 +1,6 @@
 //! The methods for extensive games by name, in a list that everybody can read.
 
-use super::{Cfr, CfrOptions, FictitiousPlay, Profile, SampledCfr, Sampling, SamplingOptions, Tree};
+use super::{Cfr, CfrBr, CfrOptions, FictitiousPlay, Profile, SampledCfr, Sampling, SamplingOptions, Tree};
 use crate::{Error, Result};
 
 /// A method that improves a profile step by step.
@@ -32,6 +32,7 @@ macro_rules! iterative {
 }
 
 iterative!(Cfr);
+iterative!(CfrBr);
 iterative!(SampledCfr<'_>);
 iterative!(FictitiousPlay);
 
@@ -113,6 +114,13 @@ pub const ITERATIVE: &[MethodEntry] = &[
             let options = CfrOptions { alternating: false, ..CfrOptions::CFR };
             Ok(Box::new(Cfr::new(tree, options)?))
         },
+    },
+    MethodEntry {
+        name: "cfr-br",
+        aliases: &[],
+        summary: "CFR against the others' best responses",
+        iterations: 1_000,
+        start: |tree, _| Ok(Box::new(CfrBr::new(tree)?)),
     },
     MethodEntry {
         name: "mccfr-external",

@@ -7,7 +7,7 @@
 //! | [`SequenceForm`] | the tree folded into flat tables over sequences, on which solvers run |
 //! | [`Profile`], [`assess`] | behavior strategies; values, best responses, NashConv, exploitability |
 //! | [`Cfr`] | counterfactual regret minimization in its deterministic variants |
-//! | [`SampledCfr`], [`FictitiousPlay`] | Monte Carlo variants; fictitious play |
+//! | [`CfrBr`], [`SampledCfr`], [`FictitiousPlay`] | CFR against best responses; Monte Carlo variants; fictitious play |
 //! | [`solve_program`], [`backward_induction`] | exact solutions of zero-sum games, and of games of perfect information |
 //! | [`certificate`] | what a profile is worth and lacks, and an independent check |
 //! | [`methods`] | the iterative methods by name |
@@ -18,6 +18,7 @@
 
 pub mod certificate;
 mod cfr;
+mod cfr_br;
 mod environment;
 mod fictitious;
 mod from_env;
@@ -39,6 +40,7 @@ mod walk;
 
 pub use certificate::{Certificate, certify};
 pub use cfr::{Cfr, CfrOptions, RegretRule};
+pub use cfr_br::CfrBr;
 pub use environment::TurnBased;
 pub use fictitious::FictitiousPlay;
 pub use from_env::EnvGame;
