@@ -124,7 +124,7 @@ fn publish(
 }
 
 /// Methods that do not apply are wrong usage; the rest went wrong on the way.
-fn failure(error: coact_games::Error) -> Error {
+pub(crate) fn failure(error: coact_games::Error) -> Error {
     match error {
         coact_games::Error::Inaccurate { .. } | coact_games::Error::Stopped { .. } => Error::failed(error),
         other => Error::usage(other),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::args::SolveArgs;
 use crate::console::{note, say};
 use crate::plot::{Chart, Series};
+use crate::solve::failure;
 use crate::{Error, Result, chart_file};
 
 /// Nodes up to which a built-in game is unfolded.
@@ -112,12 +113,12 @@ fn default_method(tree: &Tree) -> &'static str {
 }
 
 fn program<T: Scalar>(tree: &Tree) -> Result<Answer> {
-    let solution = solve_program::<T>(tree).map_err(Error::failed)?;
+    let solution = solve_program::<T>(tree).map_err(failure)?;
     answer(tree, &solution.profile)
 }
 
 fn induction(tree: &Tree) -> Result<Answer> {
-    let solution = backward_induction(tree).map_err(Error::failed)?;
+    let solution = backward_induction(tree).map_err(failure)?;
     answer(tree, &solution.profile)
 }
 
@@ -153,7 +154,7 @@ fn iterate(args: &SolveArgs, tree: &Tree, entry: &MethodEntry) -> Result<Answer>
         return Err(Error::usage("--iterations must be at least 1"));
     }
     let settings = Settings { seed: args.seed, batch: args.batch };
-    let mut solver = entry.start(tree, settings).map_err(Error::failed)?;
+    let mut solver = entry.start(tree, settings).map_err(failure)?;
     let form = SequenceForm::new(tree, "a best response").map_err(Error::failed)?;
     let hidden = args.quiet || !std::io::stderr().is_terminal();
     let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(4) };
@@ -276,6 +277,7 @@ fn missing(field: &str) -> Error {
 }
 
 fn recheck<T: Scalar>(tree: &Tree, result: &Value) -> Result<String> {
+    let exact = T::EXACT;
     let strategies = result["equilibria"][0].as_array().ok_or_else(|| missing("equilibria"))?;
     let mut next = vec![0; tree.n_players()];
     let mut rows = Vec::new();
@@ -283,7 +285,7 @@ fn recheck<T: Scalar>(tree: &Tree, result: &Value) -> Result<String> {
         let Some(player) = infoset.player else { continue };
         let entry = strategies.get(player).map_or(&Value::Null, |s| &s[next[player]]);
         next[player] += 1;
-        if entry["infoset"].as_str() != Some(infoset.label.as_str()) {
+        if entry["infoset"] != infoset.label.as_str() || entry["actions"] != json!(*infoset.actions) {
             return Err(missing("equilibria"));
         }
         rows.push(numbers::<T>(&entry["probabilities"]).ok_or_else(|| missing("equilibria"))?);
@@ -294,13 +296,16 @@ fn recheck<T: Scalar>(tree: &Tree, result: &Value) -> Result<String> {
         gains: numbers::<T>(&result["certificate"]["gains"]).ok_or_else(|| missing("certificate"))?,
     };
     check(tree, &profile, &claimed, TOLERANCE).map_err(Error::failed)?;
-    let stated = number::<T>(&result["certificate"]["nash_conv"]).ok_or_else(|| missing("certificate"))?;
-    if !(stated.clone() - &claimed.nash_conv()).is_near_zero(TOLERANCE) {
-        return Err(Error::failed(format!(
-            "NashConv is stated as {stated}, the gains add up to another number"
-        )));
+    let nash_conv = claimed.nash_conv();
+    let mean = nash_conv.clone() / &T::from_int(tree.n_players() as i64);
+    for (name, found) in [("nash_conv", &nash_conv), ("exploitability", &mean)] {
+        let stated = number::<T>(&result["certificate"][name]).ok_or_else(|| missing("certificate"))?;
+        if !(stated.clone() - found).is_near_zero(TOLERANCE) {
+            let text = format!("`{name}` is stated as {stated}, which is not what the gains add up to");
+            return Err(Error::failed(text));
+        }
     }
-    Ok(stated.to_string())
+    Ok(if exact { nash_conv.to_string() } else { format!("{:.1e}", nash_conv.to_float()) })
 }
 
 fn numbers<T: Scalar>(list: &Value) -> Option<Vec<T>> {

@@ -11,6 +11,8 @@ use crate::scalar::{Rational, Scalar, parse_rational};
 
 /// Deviations may gain this much, relative to the payoffs' spread, where an answer is in floats.
 const FLOAT_GAIN: f64 = 1e-6;
+/// And this much of the largest payoff, where all are nearly the same.
+const ROUNDING: f64 = 1e-12;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +66,8 @@ pub fn check_solve(answer: &Value) -> Result<Verdict> {
         "correlated" | "coarse-correlated" => {
             let joint =
                 answer.get("joint").ok_or_else(|| Error::invalid("the answer has no list `joint`"))?;
-            judge(check_joint(&game, joint, claim, exact));
+            let gains = answer["certificate"]["gains"].get(0);
+            judge(check_joint(&game, joint, gains, answer["values"].get(0), claim, exact));
         }
         "survivors" => {
             let survivors = answer.get("survivors");
@@ -72,6 +75,9 @@ pub fn check_solve(answer: &Value) -> Result<Verdict> {
             judge(check_survivors(&game, survivors));
         }
         other => return Err(Error::invalid(format!("nothing here can judge the claim `{other}`"))),
+    }
+    if let Err(failure) = check_largest(&answer["certificate"]) {
+        verdict.failure.get_or_insert(failure);
     }
     Ok(verdict)
 }
@@ -125,12 +131,16 @@ fn distribution(value: &Value, n: usize, exact: bool) -> Result<Vec<Rational>, S
     }
 }
 
-/// Largest payoff less smallest, of any player.
-fn spread(game: &NormalForm<Rational>) -> f64 {
+/// By how much gains and values may be off: nothing in exact answers; in floats by a share of the largest payoff less the
+/// smallest, of any player, and by rounding.
+fn slack(game: &NormalForm<Rational>, exact: bool) -> f64 {
+    if exact {
+        return 0.0;
+    }
     let of = |player: usize| {
         let floats = game.table(player).iter().map(Scalar::to_float);
         let (low, high) = floats.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), u| (l.min(u), h.max(u)));
-        high - low
+        FLOAT_GAIN * (high - low) + ROUNDING * high.abs().max(low.abs())
     };
     (0..game.n_players()).map(of).fold(0.0, f64::max)
 }
@@ -149,27 +159,10 @@ fn check_profile(
     }
     let strategies = players.iter().zip(game.shape()).map(|(x, &n)| distribution(x, n, exact));
     let mixed: Mixed<Rational> = strategies.collect::<Result<_, _>>()?;
-    let tolerance = if exact { 0.0 } else { FLOAT_GAIN * spread(game) };
-    let same = |name: &str, stated: &[Rational], found: &[Rational]| {
-        let close = |(a, b): (&Rational, &Rational)| match exact {
-            true => a == b,
-            false => (a - b).to_float().abs() <= tolerance,
-        };
-        match stated.len() == found.len() && stated.iter().zip(found).all(close) {
-            true => Ok(()),
-            false => {
-                let found: Vec<f64> = found.iter().map(Scalar::to_float).collect();
-                Err(format!("{name} are {found:?}, not as stated"))
-            }
-        }
-    };
+    let tolerance = slack(game, exact);
     let gains = certificate::gains(game, &mixed);
-    if let Some(stated) = stated {
-        same("gains", &numbers(stated)?, &gains)?;
-    }
-    if let Some(stated) = values {
-        same("values", &numbers(stated)?, &certificate::values(game, &mixed))?;
-    }
+    agree("gains", stated, &gains, tolerance)?;
+    agree("values", values, &certificate::values(game, &mixed), tolerance)?;
     // A leader who commits may well regret it; only the follower must not.
     let judged = if claim == "commitment" { &gains[1..] } else { &gains[..] };
     let worst = judged.iter().fold(Rational::from_int(0), |a, b| if *b > a { b.clone() } else { a });
@@ -186,6 +179,8 @@ fn check_profile(
 fn check_joint(
     game: &NormalForm<Rational>,
     joint: &Value,
+    stated: Option<&Value>,
+    values: Option<&Value>,
     claim: &str,
     exact: bool,
 ) -> Result<Rational, String> {
@@ -194,10 +189,44 @@ fn check_joint(
         "correlated" => certificate::correlated_gain(game, &joint),
         _ => certificate::coarse_correlated_gain(game, &joint),
     };
-    let tolerance = if exact { 0.0 } else { FLOAT_GAIN * spread(game) };
+    let tolerance = slack(game, exact);
+    agree("gains", stated, std::slice::from_ref(&gain), tolerance)?;
+    let zero = Rational::from_int(0);
+    let earned = |player: usize| {
+        game.table(player).iter().zip(&joint).fold(zero.clone(), |sum, (payoff, p)| sum + payoff * p)
+    };
+    agree("values", values, &(0..game.n_players()).map(earned).collect::<Vec<_>>(), tolerance)?;
     match gain.to_float() > tolerance {
         true => Err(format!("a player gains {} by deviating", gain.to_float())),
         false => Ok(gain),
+    }
+}
+
+/// Stated numbers, if there are any, must be those that were found.
+fn agree(name: &str, stated: Option<&Value>, found: &[Rational], tolerance: f64) -> Result<(), String> {
+    let Some(stated) = stated else { return Ok(()) };
+    let stated = numbers(stated)?;
+    // Without a tolerance a difference as small as it may be counts: floats would round it to zero.
+    let close =
+        |(a, b): (&Rational, &Rational)| a == b || (tolerance > 0.0 && (a - b).to_float().abs() <= tolerance);
+    if stated.len() == found.len() && stated.iter().zip(found).all(close) {
+        return Ok(());
+    }
+    let found: Vec<f64> = found.iter().map(Scalar::to_float).collect();
+    Err(format!("{name} are {found:?}, not as stated"))
+}
+
+/// The largest gain must be the largest of the gains, which are checked one by one.
+fn check_largest(certificate: &Value) -> Result<(), String> {
+    let Some(stated) = certificate.get("largest_gain") else { return Ok(()) };
+    let lists = certificate["gains"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut largest = 0.0_f64;
+    for list in lists {
+        largest = numbers(list)?.iter().map(Scalar::to_float).fold(largest, f64::max);
+    }
+    match number(stated)?.to_float() == largest {
+        true => Ok(()),
+        false => Err(format!("the largest gain is {largest:e}, not {stated} as stated")),
     }
 }
 
@@ -254,6 +283,7 @@ mod tests {
             ("equilibria", json!([[["3/2", "-1/2"], ["1/2", "1/2"]]])),
             ("values", json!([["2", "3"], ["4", "1"]])),
             ("certificate", json!({"gains": [["0", "1/9"], ["0", "0"]]})),
+            ("certificate", json!({"gains": [["0", "0"], ["0", "0"]], "largest_gain": 1e-9})),
         ];
         for (field, value) in wrong {
             let mut wrong = right.clone();
@@ -263,7 +293,16 @@ mod tests {
         }
         let mut joint = answer("correlated", false);
         joint["joint"] = json!([0.0, 0.5, 0.5, 0.0]);
+        joint["values"] = json!([[2.5, 2.5]]);
+        joint["certificate"] = json!({"gains": [[0.0]], "largest_gain": 0.0});
         assert_eq!(check_solve(&joint).unwrap().failure, None);
+        for (field, value) in
+            [("values", json!([[2.5, 2.6]])), ("certificate", json!({"gains": [[0.1]], "largest_gain": 0.1}))]
+        {
+            let mut wrong = joint.clone();
+            wrong[field] = value;
+            assert!(check_solve(&wrong).unwrap().failure.is_some(), "{field}: {}", wrong[field]);
+        }
         joint["joint"] = json!([0.5, 0.25, 0.25, 0.0]);
         assert!(check_solve(&joint).unwrap().failure.is_some());
         let mut survivors = answer("survivors", true);

@@ -208,6 +208,13 @@ fn size(values: &[f64]) -> f64 {
     values.iter().fold(0.0_f64, |a, v| a.max(v.abs()))
 }
 
+/// What is wrong with a number that is stated where another was found; nothing if they agree.
+fn differs(stated: &Value, name: &str, found: f64, scale: f64) -> Result<Option<Verdict>> {
+    let stated = number(stated, name)?;
+    let same = (stated - found).abs() <= 1e-9 * scale.max(1e-300);
+    Ok((!same).then(|| Verdict { holds: false, detail: format!("`{name}` is {found}, claimed {stated}") }))
+}
+
 fn check_model(result: &Value, model: &Model) -> Result<Verdict> {
     let values = numbers(&result["values"], "values")?;
     let policy = result["policy"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -244,6 +251,10 @@ fn check_model(result: &Value, model: &Model) -> Result<Verdict> {
             });
         }
     }
+    let start = start_value(model.start(), &values);
+    if let Some(verdict) = differs(&result["start_value"], "start_value", start, scale)? {
+        return Ok(verdict);
+    }
     let bound = proof
         .policy_bound
         .map_or("no bound at gamma 1".into(), |b| format!("loss of the policy at most {b:.1e}"));
@@ -273,13 +284,28 @@ fn check_team(result: &Value, team: &decpomdp::DecPomdp) -> Result<Verdict> {
         let detail = format!("the joint policy is worth {}, claimed {value}", proof.value);
         return Ok(Verdict { holds: false, detail });
     }
+    if let Some(verdict) = differs(&result["certificate"]["value"], "certificate.value", proof.value, scale)?
+    {
+        return Ok(verdict);
+    }
     let claimed = number(&result["residual"], "residual")?;
     let gain = proof.gains.iter().copied().fold(0.0, f64::max);
-    if !honest(claimed, gain, scale) {
+    let stated = numbers(&result["certificate"]["gains"], "certificate.gains")?;
+    let each = stated.len() == proof.gains.len()
+        && stated.iter().zip(&proof.gains).all(|(&claimed, &found)| honest(claimed, found, scale));
+    if !each || !honest(claimed, gain, scale) {
         return Ok(Verdict {
             holds: false,
-            detail: format!("an agent gains {gain} by another policy, claimed {claimed}"),
+            detail: format!("an agent gains {gain} by another policy, claimed {claimed} of {stated:?}"),
         });
+    }
+    // Upper bounds below what a joint policy earns are none.
+    for (name, bound) in result["bounds"].as_object().into_iter().flatten() {
+        if bound.as_f64().is_some_and(|bound| bound < proof.value - 1e-9 * scale) {
+            let detail =
+                format!("the joint policy is worth {}, above the bound `{name}` of {bound}", proof.value);
+            return Ok(Verdict { holds: false, detail });
+        }
     }
     Ok(Verdict {
         holds: true,
@@ -315,6 +341,18 @@ fn check_profile(result: &Value, game: &markov::MarkovGame) -> Result<Verdict> {
             return Ok(Verdict { holds: false, detail });
         }
     }
+    let nash_conv = number(&result["certificate"]["nash_conv"], "certificate.nash_conv")?;
+    let scale = proof.values.iter().map(|v| size(v)).fold(1e-9, f64::max);
+    if !honest(nash_conv, proof.nash_conv(), 1e3 * scale) {
+        let detail = format!("the gains add up to {:.3e}, claimed {nash_conv:.3e}", proof.nash_conv());
+        return Ok(Verdict { holds: false, detail });
+    }
+    for (player, values) in proof.values.iter().enumerate() {
+        let start = start_value(game.start(), values);
+        if let Some(verdict) = differs(&result["start_values"][player], "start_values", start, scale)? {
+            return Ok(verdict);
+        }
+    }
     Ok(Verdict {
         holds: true,
         detail: format!("{} states, values hold, best answers gain {:.1e}", game.n_states(), claimed),
@@ -326,13 +364,25 @@ fn check_markov(result: &Value, game: &markov::MarkovGame) -> Result<Verdict> {
     let strategy = |player: usize| rows(&result["policy"][player], "policy");
     let proof = markov::certificate::certify(game, &values, &strategy(0)?, &strategy(1)?)
         .map_err(|e| Error::invalid(e.to_string()))?;
-    let claimed = number(&result["residual"], "residual")?;
+    let scale = size(&values).max(1e-9);
     let gap = proof.row_gap.max(proof.column_gap);
-    if !honest(claimed, gap, size(&values).max(1e-9)) {
-        return Ok(Verdict {
-            holds: false,
-            detail: format!("a strategy misses the values by {gap:.3e}, claimed {claimed:.3e}"),
-        });
+    let claims = &result["certificate"];
+    for (stated, name, found, scale) in [
+        (&result["residual"], "residual", gap, scale),
+        (&claims["row_gap"], "certificate.row_gap", proof.row_gap, scale),
+        (&claims["column_gap"], "certificate.column_gap", proof.column_gap, scale),
+        (&claims["value_bound"], "certificate.value_bound", proof.bound, scale / (1.0 - game.gamma())),
+    ] {
+        let claimed = number(stated, name)?;
+        if !honest(claimed, found, scale) {
+            let detail =
+                format!("a strategy misses the values: `{name}` is {found:.3e}, claimed {claimed:.3e}");
+            return Ok(Verdict { holds: false, detail });
+        }
+    }
+    let start = start_value(game.start(), &values);
+    if let Some(verdict) = differs(&result["start_value"], "start_value", start, scale)? {
+        return Ok(verdict);
     }
     Ok(Verdict { holds: true, detail: format!("{} states, values within {:.1e}", values.len(), proof.bound) })
 }
