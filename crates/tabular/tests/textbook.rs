@@ -131,6 +131,42 @@ fn lakes() {
     close(at("frozenlake-dry", 0.99)[0], 0.99_f64.powi(5), 1e-12);
 }
 
+/// Expected return of the start within a number of steps, where `pick` makes a state's value of its actions' values.
+fn within(model: &Model, n_steps: usize, pick: &dyn Fn(usize, &[f64]) -> f64) -> f64 {
+    let mut values = vec![0.0; model.n_states()];
+    for _ in 0..n_steps {
+        let q = |s: usize, a: usize| {
+            model.outcomes(s, a).map(|o| o.prob * (o.reward + values[o.next])).sum::<f64>()
+        };
+        let state = |s: usize| match model.is_terminal(s) {
+            true => 0.0,
+            false => pick(s, &(0..model.n_actions()).map(|a| q(s, a)).collect::<Vec<f64>>()),
+        };
+        values = (0..model.n_states()).map(state).collect();
+    }
+    values.iter().zip(model.start()).map(|(v, p)| v * p).sum()
+}
+
+/// Returns within the limits of steps of Gymnasium's environments.
+#[test]
+fn limits_of_steps() {
+    let best = |_: usize, q: &[f64]| q.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let random = |_: usize, q: &[f64]| q.iter().sum::<f64>() / q.len() as f64;
+    let lake = builtin("frozenlake").unwrap();
+    close(within(&lake, 100, &best), 0.744190, 5.1e-7);
+    close(within(&lake, 100, &random), 0.01394, 5.1e-6);
+    let stationary = solve(&lake.clone().with_gamma(0.99).unwrap(), Method::PolicyIteration).policy;
+    close(within(&lake, 100, &|s, q| q[stationary[s]]), 0.740165, 5.1e-7);
+    let large = builtin("frozenlake8x8").unwrap();
+    close(within(&large, 200, &best), 0.913220, 5.1e-7);
+    close(within(&large, 100, &best), 0.640719, 5.1e-7);
+    close(within(&large, 200, &random), 0.0019, 5.1e-5);
+    close(within(&large, 100, &random), 0.0017, 5.1e-5);
+    let taxi = builtin("taxi").unwrap();
+    close(within(&taxi, 200, &best), 7.93, 1e-9);
+    close(within(&taxi, 200, &random), -771.09, 5.1e-3);
+}
+
 #[test]
 fn walks_and_grids() {
     let start = |name: &str, gamma: f64| {

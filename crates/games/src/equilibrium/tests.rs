@@ -92,6 +92,37 @@ fn known_equilibria_of_small_games() {
     assert_eq!(pure_equilibria(&trust), [[0, 0]]);
 }
 
+/// Lists in the tests of Nashpy and Gambit.
+#[test]
+fn listed_equilibria_of_other_programs() {
+    let all = |a: &[&[i64]], b: &[&[i64]]| vertex_enumeration(&bimatrix(a, b), &mut quiet()).unwrap();
+    let half = |p: (i64, i64)| fractions(&[p, (p.1 - p.0, p.1)]);
+    for (a, b, expected) in [
+        ([[1, 0], [-2, 3]], [[3, 2], [-1, 0]], vec![[(1, 1), (1, 1)], [(0, 1), (0, 1)], [(1, 2), (1, 2)]]),
+        ([[2, 1], [0, 2]], [[2, 0], [1, 2]], vec![[(1, 1), (1, 1)], [(0, 1), (0, 1)], [(1, 3), (1, 3)]]),
+        ([[3, 1], [1, 3]], [[1, 3], [3, 1]], vec![[(1, 2), (1, 2)]]),
+    ] {
+        let found = all(&[&a[0], &a[1]], &[&b[0], &b[1]]);
+        let expected: Vec<Mixed<Rational>> =
+            expected.iter().map(|e| e.iter().map(|&p| half(p)).collect()).collect();
+        assert!(found.len() == expected.len() && expected.iter().all(|e| found.contains(e)), "{found:?}");
+    }
+    // Stripped-down poker (Myerson 1991): raise or fold with the high and the low card, against meet or pass; times 2.
+    let a: [&[i64]; 4] = [&[0, 2], &[1, 0], &[-3, 0], &[-2, -2]];
+    let b: [&[i64]; 4] = [&[0, -2], &[-1, 0], &[3, 0], &[2, 2]];
+    let expected = vec![fractions(&[(1, 3), (2, 3), (0, 1), (0, 1)]), fractions(&[(2, 3), (1, 3)])];
+    assert_eq!(all(&a, &b), [expected]);
+    let pure = zero_sum(2, 3, &fractions(&[(2, 1), (1, 1), (5, 1), (-3, 1), (-4, 1), (-2, 1)])).unwrap();
+    assert_eq!((pure.row, pure.column), (half((1, 1)), fractions(&[(0, 1), (1, 1), (0, 1)])));
+    assert_eq!(pure.value, ratio(1, 1));
+    // One-shot trust: nobody invests, and what the other would do with it is kept at least half of the time.
+    let trust = crate::catalog::build("one-shot-trust").unwrap();
+    let found = vertex_enumeration(&trust, &mut quiet()).unwrap();
+    let support = |x: &Vec<Rational>| x.iter().filter(|p| **p != ratio(0, 1)).count();
+    assert_eq!(found.iter().map(|m| (support(&m[0]), support(&m[1]))).collect::<Vec<_>>(), [(1, 1), (1, 2)]);
+    assert_eq!(found[1][1], half((1, 2)));
+}
+
 /// The game of von Stengel with a long path and one equilibrium.
 #[test]
 fn a_long_lemke_howson_path_ends_at_the_only_equilibrium() {
@@ -392,7 +423,7 @@ proptest! {
 
     /// Two players are a case of many.
     #[test]
-    fn polynomial_supports_agree_on_two_players(game in any_bimatrix()) {
+    fn polynomial_supports_agree_on_two_players(game in any_bimatrix().prop_filter("small", |g| g.n_profiles() <= 9)) {
         let found = polynomial_supports(&game, &mut quiet()).unwrap();
         for mixed in &found.equilibria {
             let gains = certificate::gains(&game.convert::<f64>(), mixed);
