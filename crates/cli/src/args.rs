@@ -56,8 +56,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coact list envs --json")]
 pub struct ListArgs {
-    /// presets, envs, algorithms, games, methods; all if left out
-    #[arg(value_parser = ["presets", "envs", "algorithms", "games", "methods"])]
+    /// presets, envs, algorithms, games, models, methods; all if left out
+    #[arg(value_parser = ["presets", "envs", "algorithms", "games", "models", "methods"])]
     pub what: Option<String>,
     /// Print one JSON object
     #[arg(long)]

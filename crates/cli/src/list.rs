@@ -3,13 +3,14 @@
 use coact_envs::scripts;
 use coact_games::extensive;
 use coact_kernels::{GpuInfo, Isa};
+use coact_tabular::problem;
 use serde_json::{Value, json};
 
 use crate::args::{InfoArgs, ListArgs};
 use crate::console::say;
 use crate::{Result, config, environments, presets};
 
-/// Lists presets, environments, algorithms, games and methods.
+/// Lists presets, environments, algorithms, games, models and methods.
 ///
 /// # Errors
 /// None today.
@@ -22,6 +23,7 @@ pub fn list(args: &ListArgs) -> Result<()> {
             ("envs", envs_json),
             ("algorithms", algorithms_json),
             ("games", games_json),
+            ("models", models_json),
             ("methods", methods_json),
         ] {
             if wants(name) {
@@ -65,6 +67,10 @@ pub fn list(args: &ListArgs) -> Result<()> {
             }
         }
     }
+    if wants("models") {
+        say("Models, teams and Markov games (coact plan NAME; Markov games also by coact solve):");
+        problem::names().iter().for_each(|(name, summary)| say(format!("  {name:<22} {summary}")));
+    }
     if wants("methods") {
         list_methods();
     }
@@ -104,6 +110,10 @@ fn games_json() -> Value {
         json!({"name": g.name, "summary": g.summary, "form": "extensive", "parameters": parameters})
     });
     normal.chain(extensive).collect()
+}
+
+fn models_json() -> Value {
+    problem::names().iter().map(|(name, summary)| json!({"name": name, "summary": summary})).collect()
 }
 
 fn methods_json() -> Value {

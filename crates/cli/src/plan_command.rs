@@ -395,12 +395,12 @@ fn table(args: &PlanArgs) -> Result<()> {
     let start = Instant::now();
     let episodes = args.learn.episodes.unwrap_or(TABLE_EPISODES);
     let rows = coordination::table(args.runs, episodes, args.seed).map_err(Error::failed)?;
-    if !args.quiet {
+    if !args.quiet || !args.json {
         say(format!("share of {} runs that end in a best joint action, {episodes} episodes each", args.runs));
-        let head: Vec<String> = coordination::LEARNERS.iter().map(|l| format!("{:>12}", l.0)).collect();
+        let head: Vec<String> = coordination::LEARNERS.iter().map(|l| format!("{:>14}", l.0)).collect();
         say(format!("{:<24}{}", "", head.concat()));
         for row in &rows {
-            let cells: Vec<String> = row.optimal.iter().map(|x| format!("{:>11.1}%", 100.0 * x)).collect();
+            let cells: Vec<String> = row.optimal.iter().map(|x| format!("{:>13.1}%", 100.0 * x)).collect();
             say(format!("{:<24}{}", row.game, cells.concat()));
         }
         say(

@@ -63,7 +63,7 @@ pub enum Error {
         expected: usize,
     },
     /// Work beyond a limit that the caller set or that memory sets.
-    #[error("{what} needs about {estimate:.0} {unit}, above the limit of {limit:.0}; {remedy}")]
+    #[error("{what} needs about {} {unit}, above the limit of {}; {remedy}", readable(*estimate), readable(*limit))]
     TooLarge {
         /// What was asked.
         what: String,
@@ -96,5 +96,14 @@ impl Error {
     /// Shorthand for [`Error::Invalid`].
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::Invalid(text.into())
+    }
+}
+
+/// A count, with all its digits only where somebody would read them.
+fn readable(count: f64) -> String {
+    match count {
+        n if n.is_infinite() => "more than 1e308".into(),
+        n if n >= 1e8 => format!("{n:.1e}"),
+        n => format!("{n:.0}"),
     }
 }
