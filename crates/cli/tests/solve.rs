@@ -30,7 +30,7 @@ fn holds(dir: &Path, answer: &Value) -> bool {
 fn long_searches_are_announced_and_measured() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("large.nfg");
-    let payoffs: Vec<String> = (0..3200_u32).map(|i| (i * i * 7919 % 1009).to_string()).collect();
+    let payoffs: Vec<String> = (0..3200_u64).map(|i| (i * i * 7919 % 1009).to_string()).collect();
     let text = format!("NFG 1 R \"large\" {{ \"a\" \"b\" }} {{ 40 40 }}\n\n{}", payoffs.join(" "));
     std::fs::write(&path, text).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_coact"))

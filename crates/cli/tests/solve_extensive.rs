@@ -85,8 +85,8 @@ fn wrong_games_methods_and_files_are_one_line() {
         (vec!["solve", "kuhn_poker(players=9)"], 2, "2 to 6 players"),
         (vec!["solve", "kuhn_poker", "--method", "magic"], 2, "unknown method `magic`"),
         (vec!["solve", "kuhn_poker", "--method", "cfr", "--exact"], 2, "floats"),
-        (vec!["solve", "kuhn_poker", "--method", "backward-induction"], 1, "does not apply"),
-        (vec!["solve", path, "--method", "cfr"], 1, "imperfect recall"),
+        (vec!["solve", "kuhn_poker", "--method", "backward-induction"], 2, "does not apply"),
+        (vec!["solve", path, "--method", "cfr"], 2, "imperfect recall"),
         (vec!["solve", "missing.efg"], 2, "called `missing.efg`"),
     ] {
         let (found, text) = fault(&args);
