@@ -6,8 +6,8 @@ use coact_games::Rational;
 use coact_games::extensive::certificate::check;
 use coact_games::extensive::games::by_name;
 use coact_games::extensive::{
-    FictitiousPlay, Profile, SampledCfr, SamplingOptions, Tree, assess, backward_induction, certify,
-    solve_program,
+    FictitiousPlay, Profile, SampledCfr, SamplingOptions, Tree, TreePsro, assess, backward_induction,
+    certify, solve_program,
 };
 use coact_games::scalar::ratio;
 
@@ -93,4 +93,23 @@ fn programs_in_floats_find_the_values() {
         assert!(certificate.nash_conv() < 1e-9, "{name}: {certificate:?}");
         check(&tree, &solution.profile, &certificate, 1e-12).unwrap();
     }
+}
+
+/// With exact equilibria of the empirical game populations grow until nobody gains; of three players' games less is known.
+#[test]
+fn populations_grow_to_an_equilibrium() {
+    let tree = tree("kuhn_poker");
+    let mut psro = TreePsro::new(&tree).unwrap();
+    (0..30).for_each(|_| psro.step());
+    let certificate = certify(&tree, &psro.average()).unwrap();
+    assert!(certificate.nash_conv() < 1e-9, "{certificate:?}");
+    assert!((certificate.values[0] + 1.0 / 18.0).abs() < 1e-9);
+    check(&tree, &psro.average(), &certificate, 1e-12).unwrap();
+    let three = by_name("kuhn_poker(players=3)").unwrap().tree(100_000).unwrap();
+    let nash_conv = |n: usize| {
+        let mut psro = TreePsro::new(&three).unwrap();
+        (0..n).for_each(|_| psro.step());
+        assess(&three, &psro.average()).unwrap().nash_conv()
+    };
+    assert!(nash_conv(12) < 0.5 * nash_conv(1));
 }

@@ -1,6 +1,8 @@
 //! The methods for extensive games by name, in a list that everybody can read.
 
-use super::{Cfr, CfrBr, CfrOptions, FictitiousPlay, Profile, SampledCfr, Sampling, SamplingOptions, Tree};
+use super::{
+    Cfr, CfrBr, CfrOptions, FictitiousPlay, Profile, SampledCfr, Sampling, SamplingOptions, Tree, TreePsro,
+};
 use crate::{Error, Result};
 
 /// A method that improves a profile step by step.
@@ -35,6 +37,7 @@ iterative!(Cfr);
 iterative!(CfrBr);
 iterative!(SampledCfr<'_>);
 iterative!(FictitiousPlay);
+iterative!(TreePsro);
 
 /// Settings of iterative methods.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,6 +145,13 @@ pub const ITERATIVE: &[MethodEntry] = &[
         summary: "best responses to average play, in extensive form (XFP)",
         iterations: 1_000,
         start: |tree, _| Ok(Box::new(FictitiousPlay::new(tree)?)),
+    },
+    MethodEntry {
+        name: "psro",
+        aliases: &["double-oracle"],
+        summary: "populations that grow by best responses to equilibria of the empirical game (PSRO)",
+        iterations: 100,
+        start: |tree, _| Ok(Box::new(TreePsro::new(tree)?)),
     },
 ];
 

@@ -8,6 +8,7 @@
 //! | [`Profile`], [`assess`] | behavior strategies; values, best responses, NashConv, exploitability |
 //! | [`Cfr`] | counterfactual regret minimization in its deterministic variants |
 //! | [`CfrBr`], [`SampledCfr`], [`FictitiousPlay`] | CFR against best responses; Monte Carlo variants; fictitious play |
+//! | [`TreeOracle`], [`TreePsro`] | populations of policies that grow by best responses |
 //! | [`solve_program`], [`backward_induction`] | exact solutions of zero-sum games, and of games of perfect information |
 //! | [`certificate`] | what a profile is worth and lacks, and an independent check |
 //! | [`methods`] | the iterative methods by name |
@@ -27,6 +28,7 @@ pub mod games;
 mod induction;
 pub mod methods;
 mod normal;
+mod oracle;
 mod profile;
 mod program;
 mod response;
@@ -47,6 +49,7 @@ pub use from_env::EnvGame;
 pub use game::{AnyGame, Game, Position, Turn};
 pub use induction::{Induction, backward_induction};
 pub use normal::normal_form;
+pub use oracle::{TreeOracle, TreePsro};
 pub use profile::Profile;
 pub use program::{Solution, solve_program};
 pub use response::{Assessment, assess, assess_plans, best_response};

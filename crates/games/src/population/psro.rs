@@ -41,6 +41,31 @@ pub trait Oracle {
     ) -> Result<Self::Policy>;
 }
 
+impl<O: Oracle> Oracle for &mut O {
+    type Policy = O::Policy;
+
+    fn n_players(&self) -> usize {
+        (**self).n_players()
+    }
+
+    fn first(&mut self, player: usize) -> Result<Self::Policy> {
+        (**self).first(player)
+    }
+
+    fn payoffs(&mut self, policies: &[&Self::Policy]) -> Result<Vec<f64>> {
+        (**self).payoffs(policies)
+    }
+
+    fn respond(
+        &mut self,
+        player: usize,
+        populations: &[Vec<Self::Policy>],
+        mixtures: &Mixed<f64>,
+    ) -> Result<Self::Policy> {
+        (**self).respond(player, populations, mixtures)
+    }
+}
+
 /// How mixtures over populations are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetaSolver {
@@ -69,20 +94,20 @@ pub struct PsroRound {
 
 /// Populations under growth.
 #[derive(Debug)]
-pub struct Psro<'a, O: Oracle> {
-    oracle: &'a mut O,
+pub struct Psro<O: Oracle> {
+    oracle: O,
     solver: MetaSolver,
     populations: Vec<Vec<O::Policy>>,
     /// The empirical game.
     game: NormalForm<f64>,
 }
 
-impl<'a, O: Oracle> Psro<'a, O> {
+impl<O: Oracle> Psro<O> {
     /// Populations of one policy each.
     ///
     /// # Errors
     /// What the oracle cannot do, or a solver that does not fit the number of players.
-    pub fn new(oracle: &'a mut O, solver: MetaSolver) -> Result<Self> {
+    pub fn new(mut oracle: O, solver: MetaSolver) -> Result<Self> {
         let n = oracle.n_players();
         if solver == MetaSolver::Nash && n != 2 {
             let reason = format!("it needs two players and the game has {n}; use regret matching");
@@ -224,7 +249,7 @@ pub fn double_oracle<O: Oracle>(
     max_rounds: usize,
     tolerance: f64,
 ) -> Result<(Vec<Vec<O::Policy>>, PsroRound)> {
-    let mut psro = Psro::new(oracle, MetaSolver::Nash)?;
+    let mut psro = Psro::new(&mut *oracle, MetaSolver::Nash)?;
     for _ in 0..max_rounds {
         let before = psro.populations.clone();
         let round = psro.round()?;
