@@ -92,6 +92,22 @@ fn known_equilibria_of_small_games() {
     assert_eq!(pure_equilibria(&trust), [[0, 0]]);
 }
 
+/// Tables whose entries fit 128 bits while products on the way to them now and then do not.
+#[test]
+fn exact_walks_of_large_games_agree_with_those_in_floats() {
+    let mut stream = coact_core::Stream::new(1, coact_core::Purpose::Init, 0, 0);
+    let payoff = |_: &[usize], _: usize| ratio(i64::from(stream.below(2001)) - 1000, 1);
+    let game = NormalForm::from_fn(&[10, 10], payoff).unwrap();
+    let exact = vertex_enumeration(&game, &mut quiet()).unwrap();
+    let floats = vertex_enumeration(&game.convert::<f64>(), &mut quiet()).unwrap();
+    assert!(exact.len() == floats.len() && exact.len() % 2 == 1, "{} and {}", exact.len(), floats.len());
+    for (exact, float) in exact.iter().zip(&floats) {
+        assert!(certificate::gains(&game, exact).iter().all(|gain| *gain == ratio(0, 1)));
+        let apart = exact.iter().flatten().zip(float.iter().flatten()).map(|(x, y)| (x.to_float() - y).abs());
+        assert!(apart.fold(0.0, f64::max) < 1e-9);
+    }
+}
+
 /// Lists in the tests of Nashpy and Gambit.
 #[test]
 fn listed_equilibria_of_other_programs() {
