@@ -57,8 +57,9 @@ fn map(env: &AllocationEnv, course: &Course) -> Drawing {
         let (text, y) = (ascii(&robot.name), y + 0.03);
         shapes.push(Shape::Text { x: x - 0.02, y, size: 0.022, color: INK, text });
     }
+    // Small pictures draw letters no narrower than this.
     let right = shapes.iter().map(|shape| match shape {
-        Shape::Text { x, size, text, .. } => x + 0.9 * size * text.len() as f32,
+        Shape::Text { x, size, text, .. } => x + 1.35 * size * text.len() as f32,
         _ => 0.0,
     });
     let points = robots.iter().map(|r| r.position).chain(tasks.iter().map(|t| t.position)).map(place);
