@@ -10,6 +10,8 @@ import numpy as np
 
 from generator import bimatrix
 
+np.seterr(all="ignore")  # Its pivots divide by zero, with two lines of warning each time.
+
 
 def games(p, solve):
     all_of_them = [nashpy.Game(*bimatrix(p["n"], seed).astype(np.float64)) for seed in range(1, p["games"] + 1)]
