@@ -40,6 +40,22 @@ fn the_best_actions_are_found_and_become_certain() {
     }
 }
 
+/// Telling blindly on the last day is a strict local optimum of 1.444; the best is 2.222.
+#[test]
+fn memory_solves_the_switch_riddle() {
+    let mut setup = Setup::new("switch_riddle", "mappo").learner(json!({
+        "hidden": [64], "cell": "gru", "learning_rate": 3e-3, "learning_schedule": "linear", "ent_coef": 5e-3,
+    }));
+    setup.n_envs = 16;
+    setup.run.rollout_steps = 24;
+    setup.run.env_steps = 250_000;
+    setup.run.gamma = 1.0;
+    let mut run = setup.train();
+    let (learner, copies) = run.hand_over().unwrap();
+    let greedy = evaluate(copies, Policy::Greedy(learner), 2000, 3, |_, _| {}).unwrap();
+    assert!(greedy.return_mean > (1.444 + 2.222) / 2.0, "{}", greedy.return_mean);
+}
+
 #[test]
 fn what_an_update_measures_is_told() {
     let (_, diary, _) = setup("probe_one_value", "mappo", json!({})).watch();
