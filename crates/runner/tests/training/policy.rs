@@ -40,7 +40,7 @@ fn the_best_actions_are_found_and_become_certain() {
     }
 }
 
-/// Telling blindly on the last day is a strict local optimum of 1.444; the best is 2.222.
+/// Telling blindly on the last day is worth 1.444, and learners like to stay there; the best is 2.222.
 #[test]
 fn memory_solves_the_switch_riddle() {
     let mut setup = Setup::new("switch_riddle", "mappo").learner(json!({
