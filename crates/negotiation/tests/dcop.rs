@@ -252,15 +252,17 @@ fn forward_bounding_equals_brute_force_on_a_thousand_graphs() {
 /// Bounds from agents further on spare values that a search by costs so far alone has to try.
 #[test]
 fn forward_bounds_spare_assignments() {
-    for seed in 0..5 {
-        let problem = generators::generate("coloring:n=12,colors=4,edges=40,soft=1", seed).unwrap();
+    // Where every cost can be zero, only estimates for the values chosen so far bound anything.
+    let spared = ["coloring:n=12,colors=4,edges=40,soft=1", "coloring:n=10,colors=3,edges=30"];
+    for (kind, seed) in spared.iter().flat_map(|kind| (0..5).map(move |seed| (kind, seed))) {
+        let problem = generators::generate(kind, seed).unwrap();
         let forwards = |method| {
             let outcome = run(&problem, method, &Options { log: true, ..Options::default() });
             (outcome.cost, outcome.log.lines().filter(|line| line.contains(" forward ")).count())
         };
         let ((plain, n_plain), (bounded, n_bounded)) = (forwards(Method::SyncBb), forwards(Method::Afb));
         assert!((plain - bounded).abs() < 1e-9);
-        assert!(n_bounded < n_plain, "seed {seed}: {n_bounded} and {n_plain}");
+        assert!(n_bounded < n_plain, "{kind}, seed {seed}: {n_bounded} and {n_plain}");
     }
 }
 
