@@ -304,8 +304,32 @@ def pqn_vdn(p):
     return calls(update, carry, p["env_steps"] // (n_envs * n_steps))
 
 
+def with_advantages(rows, last, gamma=0.99, lam=0.95):
+    """Generalized advantage estimates, and what the critic shall learn; `last` is the value after the rows."""
+
+    def back(carry, row):
+        advantage, later = carry
+        goes_on = (1.0 - row["done"])[:, None]
+        delta = row["reward"][:, None] + gamma * goes_on * later - row["value"]
+        advantage = delta + gamma * lam * goes_on * advantage
+        return (advantage, row["value"]), advantage
+
+    advantage = jax.lax.scan(back, (jnp.zeros_like(last), last), rows, reverse=True)[1]
+    return rows | {"advantage": advantage, "goal": advantage + rows["value"]}
+
+
+def ppo_loss(logits, value, rows, clip=0.2):
+    ratio = jnp.exp(chosen(logits, rows["action"]) - rows["logp"])
+    advantage = (rows["advantage"] - rows["advantage"].mean()) / (rows["advantage"].std() + 1e-8)
+    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage).mean()
+    near = rows["value"] + jnp.clip(value - rows["value"], -clip, clip)
+    fault = 0.5 * jnp.maximum((value - rows["goal"]) ** 2, (near - rows["goal"]) ** 2).mean()
+    entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
+    return -gain + 0.5 * fault - 0.01 * entropy
+
+
 def ippo_ff(p):
-    n_envs, n_steps, gamma, lam, clip, epochs, parts = 16, 128, 0.99, 0.95, 0.2, 4, 4
+    n_envs, n_steps, epochs, parts = 16, 128, 4, 4
     key = jax.random.PRNGKey(0)
     actor_key, critic_key = jax.random.split(key)
     params = {
@@ -330,31 +354,14 @@ def ippo_ff(p):
     def update(carry):
         params, moments, obs, state, key = carry
         (_, obs, state, key), rows = jax.lax.scan(act, (params, obs, state, key), None, n_steps)
-        last = policy(params, obs)[1]
-
-        def back(carry, row):
-            advantage, later = carry
-            goes_on = (1.0 - row["done"])[:, None]
-            delta = row["reward"][:, None] + gamma * goes_on * later - row["value"]
-            advantage = delta + gamma * lam * goes_on * advantage
-            return (advantage, row["value"]), advantage
-
-        rows["advantage"] = jax.lax.scan(back, (jnp.zeros_like(last), last), rows, reverse=True)[1]
-        rows["goal"] = rows["advantage"] + rows["value"]
+        rows = with_advantages(rows, policy(params, obs)[1])
         rows = {k: v for k, v in rows.items() if k not in ("reward", "done")}
 
         def part(carry, rows):
             params, moments = carry
 
             def loss(params):
-                logits, value = policy(params, rows["obs"])
-                ratio = jnp.exp(chosen(logits, rows["action"]) - rows["logp"])
-                advantage = (rows["advantage"] - rows["advantage"].mean()) / (rows["advantage"].std() + 1e-8)
-                gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage).mean()
-                near = rows["value"] + jnp.clip(value - rows["value"], -clip, clip)
-                fault = 0.5 * jnp.maximum((value - rows["goal"]) ** 2, (near - rows["goal"]) ** 2).mean()
-                entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
-                return -gain + 0.5 * fault - 0.01 * entropy
+                return ppo_loss(*policy(params, rows["obs"]), rows)
 
             change, moments = optimizer.update(jax.grad(loss)(params), moments, params)
             return (optax.apply_updates(params, change), moments), None
@@ -390,7 +397,7 @@ def recurrent_step(net, h, obs, first):
 
 
 def mappo_rnn(p):
-    n_envs, n_steps, gamma, lam, clip, epochs, parts, width = 16, 128, 0.99, 0.95, 0.2, 4, 4, 128
+    n_envs, n_steps, epochs, parts, width = 16, 128, 4, 4, 128
     key = jax.random.PRNGKey(0)
     actor_key, critic_key = jax.random.split(key)
     params = {
@@ -418,17 +425,7 @@ def mappo_rnn(p):
     def update(carry):
         params, moments, h0, obs, first, state, key = carry
         (_, h, obs, first, state, key), rows = jax.lax.scan(act, (params, h0, obs, first, state, key), None, n_steps)
-        last = policy(params, h, obs, first)[1][1]
-
-        def back(carry, row):
-            advantage, later = carry
-            goes_on = (1.0 - row["done"])[:, None]
-            delta = row["reward"][:, None] + gamma * goes_on * later - row["value"]
-            advantage = delta + gamma * lam * goes_on * advantage
-            return (advantage, row["value"]), advantage
-
-        rows["advantage"] = jax.lax.scan(back, (jnp.zeros_like(last), last), rows, reverse=True)[1]
-        rows["goal"] = rows["advantage"] + rows["value"]
+        rows = with_advantages(rows, policy(params, h, obs, first)[1][1])
 
         def part(carry, envs):
             params, moments = carry
@@ -439,13 +436,7 @@ def mappo_rnn(p):
                 logits, value = jax.lax.scan(
                     lambda h, x: policy(params, h, *x), start, (own["obs"], own["first"])
                 )[1]
-                ratio = jnp.exp(chosen(logits, own["action"]) - own["logp"])
-                advantage = (own["advantage"] - own["advantage"].mean()) / (own["advantage"].std() + 1e-8)
-                gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage).mean()
-                near = own["value"] + jnp.clip(value - own["value"], -clip, clip)
-                fault = 0.5 * jnp.maximum((value - own["goal"]) ** 2, (near - own["goal"]) ** 2).mean()
-                entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
-                return -gain + 0.5 * fault - 0.01 * entropy
+                return ppo_loss(logits, value, own)
 
             change, moments = optimizer.update(jax.grad(loss)(params), moments, params)
             return (optax.apply_updates(params, change), moments), None

@@ -8,117 +8,37 @@ use std::process::Command;
 use super::Session;
 use crate::contest::{Contest, PeerCall, Run, Unit, params};
 
-/// A published setting: ours as arguments of `coact train`, theirs as a measurement of the peer.
+/// A published setting: ours as the preset `jaxmarl/simple_spread-NAME`, theirs as the peer's measurement NAME.
 struct Setting {
-    /// Name of the measurement, here and in the peer's script.
     name: &'static str,
-    algorithm: &'static str,
+    /// What the peer does otherwise than the preset.
     set: &'static [&'static str],
     /// Environment steps of a run of ours and of a call of theirs: some seconds each.
     ours: u64,
     theirs: u64,
-    goal: f64,
 }
 
-/// Settings of every one of them: the reward is shared, evaluations are left to the end.
-const SHARED: &[&str] =
-    &["common_reward=sum", "eval_every=0", "final_eval_episodes=1", "checkpoint_every_s=0"];
+/// The ratio meant for every one of them.
+const GOAL: f64 = 10.0;
 
-/// JaxMARL's settings (feed-forward VDN, recurrent VDN and QMIX, PQN-VDN, IPPO, recurrent MAPPO), and the ratio meant for each.
+/// What the peer does otherwise than every preset: the reward is shared, observations hold no index, evaluations are left to
+/// the end.
+const SHARED: &[&str] = &[
+    "common_reward=sum",
+    "agent_index=false",
+    "eval_every=0",
+    "final_eval_episodes=1",
+    "checkpoint_every_s=0",
+];
+
+/// JaxMARL's settings.
 const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "vdn",
-        algorithm: "vdn",
-        set: &[
-            "n_envs=32",
-            "update_every=16",
-            "gradient_steps=1",
-            "batch_size=32",
-            "buffer_size=100000",
-            "learning_starts=10000",
-            "hidden=[64, 64]",
-            "gamma=0.9",
-            "learning_rate=5e-3",
-            "loss=squared",
-            "target_network_update_freq=200",
-            "gradient_clipping_global_norm=25",
-        ],
-        ours: 2_048_000,
-        theirs: 204_800,
-        goal: 10.0,
-    },
-    Setting {
-        name: "vdn-rnn",
-        algorithm: "vdn-rnn",
-        set: &[
-            "n_envs=8",
-            "sequence_length=26",
-            "update_every=26",
-            "batch_size=32",
-            "buffer_size=130000",
-            "learning_starts=10000",
-            "gamma=0.9",
-            "learning_rate=5e-3",
-            "gradient_clipping_global_norm=25",
-        ],
-        ours: 400_400,
-        theirs: 41_600,
-        goal: 10.0,
-    },
-    Setting {
-        name: "qmix-rnn",
-        algorithm: "qmix-rnn",
-        set: &[
-            "n_envs=8",
-            "sequence_length=26",
-            "update_every=26",
-            "batch_size=32",
-            "buffer_size=130000",
-            "learning_starts=10000",
-            "mixing_embed=32",
-            "hypernet_embed=128",
-            "mixer_gain=1e-3",
-            "gamma=0.9",
-            "learning_rate=5e-3",
-            "gradient_clipping_global_norm=25",
-        ],
-        ours: 200_200,
-        theirs: 20_800,
-        goal: 10.0,
-    },
-    Setting {
-        name: "pqn-vdn",
-        algorithm: "pqn-vdn",
-        set: &["n_envs=256", "rollout_steps=16", "gamma=0.9"],
-        ours: 163_840,
-        theirs: 16_384,
-        goal: 10.0,
-    },
-    Setting {
-        name: "ippo",
-        algorithm: "ippo",
-        set: &["n_envs=16", "rollout_steps=128"],
-        ours: 819_200,
-        theirs: 81_920,
-        goal: 10.0,
-    },
-    Setting {
-        name: "mappo-rnn",
-        algorithm: "mappo",
-        set: &[
-            "n_envs=16",
-            "rollout_steps=128",
-            "hidden=[128]",
-            "cell=gru",
-            "cell_width=128",
-            "head=[128]",
-            "critic_input=observations",
-            "learning_rate=2e-3",
-        ],
-        ours: 40_960,
-        theirs: 4_096,
-        goal: 10.0,
-    },
+    Setting { name: "vdn", set: &[], ours: 2_048_000, theirs: 204_800 },
+    Setting { name: "vdn-rnn", set: &[], ours: 400_400, theirs: 41_600 },
+    Setting { name: "qmix-rnn", set: &[], ours: 200_200, theirs: 20_800 },
+    Setting { name: "pqn-vdn", set: &[], ours: 163_840, theirs: 16_384 },
+    Setting { name: "ippo", set: &[], ours: 819_200, theirs: 81_920 },
+    Setting { name: "mappo-rnn", set: &["critic_input=observations"], ours: 40_960, theirs: 4_096 },
 ];
 
 /// Holds the contests.
@@ -146,8 +66,8 @@ pub fn run(session: &mut Session) -> Result<(), String> {
             break;
         }
         let set = SHARED.iter().chain(setting.set).flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]);
-        let named = ["--env", "simple_spread", "--algorithm", setting.algorithm].map(str::to_owned);
-        let args: Vec<String> = named.into_iter().chain(set).collect();
+        let preset = format!("jaxmarl/simple_spread-{}", setting.name);
+        let args: Vec<String> = std::iter::once(preset).chain(set).collect();
         let ours = session.threads.iter().map(|&threads| {
             (threads, training(coact.clone(), setting.name, args.clone(), setting.ours, threads))
         });
@@ -163,7 +83,7 @@ pub fn run(session: &mut Session) -> Result<(), String> {
                 params: params(&[("env_steps", setting.theirs as f64)]),
                 items: setting.theirs as f64,
                 variant: "",
-                goal: Some(setting.goal),
+                goal: Some(GOAL),
             }],
             bound: None,
         })?;
