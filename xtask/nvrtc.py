@@ -1,4 +1,4 @@
-"""Compiles src/cuda/kernels.cu to PTX with NVRTC: python nvrtc.py LIBNVRTC SOURCES OUT. Strict floating point: no
+"""Compiles SOURCES/ENTRY to PTX with NVRTC: python nvrtc.py LIBNVRTC SOURCES ENTRY OUT. Strict floating point: no
 contraction, no flushing, exact division and roots. The first lines of OUT name what it was made of."""
 
 import ctypes
@@ -6,7 +6,7 @@ import hashlib
 import pathlib
 import sys
 
-library, sources, out = sys.argv[1:]
+library, sources, entry, out = sys.argv[1:]
 sources = pathlib.Path(sources)
 nvrtc = ctypes.CDLL(library)
 
@@ -32,8 +32,8 @@ for name in names:
     digest.update(name.encode() + b"\0" + (sources / name).read_bytes() + b"\0")
 
 program = ctypes.c_void_p()
-entry = (sources / "cuda/kernels.cu").read_bytes()
-check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), entry, b"kernels.cu", 0, None, None), "create")
+entry = sources / entry
+check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), entry.read_bytes(), entry.name.encode(), 0, None, None), "create")
 flags = [o.encode() for o in options + [f"--include-path={sources}"]]
 code = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
 if code != 0:

@@ -5,15 +5,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
-use crate::{Failure, Result, bench, fuzz, golden, process, testing, tidy, vectors};
+use crate::{Failure, Result, bench, cuda, fuzz, golden, process, testing, tidy, vectors};
 
 /// Help text.
 pub const HELP: &str = "\
 Usage: cargo xtask ci [--keep-going] [STEP]...
 
-Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, vectors, golden,
-examples, bench (quick, built as the tests are), fuzz (5 s a target) and deny. The last two are skipped, and say so,
-where their tools are not installed. Stops at the first failure unless --keep-going is given. Named steps run alone.
+Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, cuda (check), vectors,
+golden, examples, bench (quick, built as the tests are), fuzz (5 s a target) and deny. Skipped, and said so, where their
+tools are not installed: cuda (Python 3 and a C++ compiler), fuzz and deny. Stops at the first failure unless --keep-going is given. Named steps run alone.
 
 Example: cargo xtask ci fmt tidy clippy";
 
@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("doc", doc),
     ("test", |root| passed(testing::run(root, &[]))),
+    ("cuda", cuda_check),
     ("vectors", |root| passed(vectors::run(root, &[]))),
     ("golden", |root| passed(golden::run(root, &[]))),
     ("examples", examples),
@@ -65,6 +66,13 @@ fn examples(root: &Path) -> Result<Outcome> {
     } else {
         Outcome::Passed
     })
+}
+
+fn cuda_check(root: &Path) -> Result<Outcome> {
+    match cuda::missing() {
+        Some(why) => Ok(Outcome::Skipped(why.to_owned())),
+        None => passed(cuda::run(root, &["check".to_owned()])),
+    }
 }
 
 fn short_fuzz(root: &Path) -> Result<Outcome> {

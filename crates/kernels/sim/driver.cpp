@@ -1,11 +1,13 @@
 // A stand-in for NVIDIA's driver library: the functions that cudarc calls, over kernels compiled for the host. Memory
 // is poisoned and each allocation ends at a guard page; a launch with a wrong shape, a module whose entries are not
 // those of the sources, a barrier that not all threads reach, are errors as on a device. What it pretends to be is set
-// by COACT_SIM_DEVICES, COACT_SIM_DRIVER, COACT_SIM_MEMORY and COACT_SIM_ORDER (0 ascending, 1 descending, 2 mixed).
+// by COACT_SIM_DEVICES, COACT_SIM_DRIVER, COACT_SIM_MEMORY and COACT_SIM_ORDER, the order of threads between two barriers
+// (0 ascending, 1 descending, 2 strided, 3 and more: shuffled from this seed).
 #include "cuda_sim.hpp"
 #include "../src/cuda/kernels.cu"
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -109,7 +111,35 @@ static void enter() {
 static size_t ordered_thread(size_t i, size_t n, size_t order, size_t interval) {
     if (order == 0) return i;
     if (order == 1) return n - 1 - i;
-    return (i * 7919 + interval * 104729) % n; // 7919 is prime, and no block has so many threads
+    if (order == 2) return (i * 7919 + interval * 104729) % n; // 7919 is prime, and no block has so many threads
+    static std::vector<size_t> shuffled;
+    if (i == 0) {
+        unsigned long long state = order * 0x9E3779B97F4A7C15ull + interval;
+        shuffled.resize(n);
+        for (size_t k = 0; k < n; k++) shuffled[k] = k;
+        for (size_t k = n; k-- > 1;) {
+            state = state * 6364136223846793005ull + 1442695040888963407ull;
+            std::swap(shuffled[k], shuffled[(state >> 33) % (k + 1)]);
+        }
+    }
+    return shuffled[i];
+}
+
+// A thread that touches what is behind an allocation says so before the process ends.
+static void touched(int number, siginfo_t *info, void *) {
+    if (running)
+        fprintf(stderr, "%s: thread %u of block %u,%u,%u touches memory at %p, which is nobody's\n", running->name,
+                thread.x, block.x, block.y, block.z, info->si_addr);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch() {
+    struct sigaction action = {};
+    action.sa_sigaction = touched;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, nullptr);
+    sigaction(SIGBUS, &action, nullptr);
 }
 
 static bool run_block(size_t n, size_t order) {
@@ -153,6 +183,7 @@ static bool launch(const Kernel *kernel, const void *args, size_t shared_bytes) 
                 good = run_block((size_t)block_dim.x * block_dim.y, order);
                 release(memory);
             }
+    running = nullptr;
     return good;
 }
 
@@ -187,7 +218,10 @@ static bool has_entry(const sim::Kernel *kernel) {
 }
 
 extern "C" {
-int cuInit(unsigned) { return devices() == 0 ? NO_DEVICE : OK; }
+int cuInit(unsigned) {
+    sim::watch();
+    return devices() == 0 ? NO_DEVICE : OK;
+}
 int cuDriverGetVersion(int *version) { return *version = (int)sim::number("COACT_SIM_DRIVER", 12000), OK; }
 int cuDeviceGetCount(int *count) { return *count = (int)devices(), OK; }
 int cuDeviceGet(int *device, int ordinal) {

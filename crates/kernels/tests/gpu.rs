@@ -9,5 +9,6 @@
 mod gpu {
     mod act;
     mod driver;
+    mod faults;
     mod update;
 }

@@ -116,7 +116,7 @@ fn gpu() -> Backend {
 #[ignore = "needs a GPU"]
 fn act_on_a_device_over_rows() {
     let mut gpu = gpu();
-    for n_envs in [0, 1, 2, 7, 8, 9, 33, 101] {
+    for n_envs in [0, 1, 2, 7, 8, 9, 31, 33, 1023, 1025] {
         Case::plain(n_envs, 1).compare(&mut gpu);
     }
     // Tiles of 32 rows, and a last one that is not full.
@@ -142,6 +142,22 @@ fn act_on_a_device_over_options() {
         for (n_envs, n_agents, n_sets) in [(5, 3, 3), (11, 2, 1)] {
             Case::new(shape.clone(), n_envs, n_agents, n_sets).masked().compare(&mut gpu);
         }
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn act_on_a_device_on_random_shapes() {
+    let mut gpu = gpu();
+    let mut s = Stream::new(8, Purpose::Init, 0, 0);
+    for _ in 0..20 {
+        let hidden = (0..s.below(4)).map(|_| 1 + s.below(80) as usize).collect();
+        let activation = if s.below(2) == 0 { Activation::Relu } else { Activation::Tanh };
+        let (input, n) = (1 + s.below(70) as usize, 1 + s.below(40) as usize);
+        let shape = QShape::new(input, hidden, n, activation, s.below(2) == 0, s.below(2) == 0);
+        let (n_envs, n_agents) = (1 + s.below(70) as usize, 1 + s.below(4) as usize);
+        let n_sets = if s.below(2) == 0 { 1 } else { n_agents };
+        Case::new(shape, n_envs, n_agents, n_sets).masked().compare(&mut gpu);
     }
 }
 

@@ -181,24 +181,56 @@ fn cases(batch: usize) -> Vec<Case> {
     out
 }
 
+/// Runs on both and compares all that comes out.
+fn compare(mut case: Case, cpu: &mut Backend, gpu: &mut Backend, what: &str) {
+    let want = case.run(cpu, &mut UpdateScratch::new()).unwrap();
+    for g in &mut case.groups {
+        g.grads.fill(7.0);
+    }
+    let got = case.run(gpu, &mut UpdateScratch::new()).unwrap();
+    let differ = want.iter().zip(&got).filter(|(a, b)| a != b).count();
+    assert_eq!(differ, 0, "{what}, batch {}: of {} numbers", case.batch, want.len());
+}
+
 #[test]
 #[ignore = "needs a GPU"]
 fn updates_on_a_device_over_options_and_batches() {
     let [mut cpu, mut gpu] = backends();
-    for batch in [0, 1, 33, 67] {
-        for (i, mut case) in cases(batch).into_iter().enumerate() {
-            let want = case.run(&mut cpu, &mut UpdateScratch::new()).unwrap();
-            for g in &mut case.groups {
-                g.grads.fill(7.0);
-            }
-            let got = case.run(&mut gpu, &mut UpdateScratch::new()).unwrap();
-            let differ = want.iter().zip(&got).filter(|(a, b)| a != b).count();
-            assert_eq!(differ, 0, "case {i} of batch {batch}: of {} numbers", want.len());
+    for batch in [0, 1, 31, 33, 67] {
+        for (i, case) in cases(batch).into_iter().enumerate() {
+            compare(case, &mut cpu, &mut gpu, &format!("case {i}"));
+        }
+    }
+    for batch in [1023, 1025] {
+        for i in [1, 5] {
+            compare(cases(batch).swap_remove(i), &mut cpu, &mut gpu, &format!("case {i}"));
         }
     }
 }
 
-/// Five chunks, so that the tree has an odd one, with tiles of 32 rows.
+#[test]
+#[ignore = "needs a GPU"]
+fn updates_on_a_device_on_random_shapes() {
+    let [mut cpu, mut gpu] = backends();
+    let mut s = Stream::new(9, Purpose::Init, 0, 0);
+    for i in 0..16 {
+        let batch = 1 + s.below(200) as usize;
+        let mixer = if s.below(2) == 0 { Mixer::Independent } else { Mixer::Sum };
+        let (mut case, mut values) = Case::new(mixer, Loss::Huber { delta: 0.7 }, s.below(2) == 0, batch);
+        let n_critics = 1 + s.below(2) as usize;
+        for _ in 0..1 + s.below(2) {
+            let hidden = (0..s.below(4)).map(|_| 1 + s.below(70) as usize).collect();
+            let activation = if s.below(2) == 0 { Activation::Relu } else { Activation::Tanh };
+            let (input, n) = (1 + s.below(70) as usize, 1 + s.below(40) as usize);
+            let shape = QShape::new(input, hidden, n, activation, s.below(2) == 0, s.below(2) == 0);
+            let n_agents = 1 + s.below(4) as usize;
+            let n_sets = if s.below(2) == 0 { 1 } else { n_agents };
+            case.groups.push(group(shape, n_agents, n_sets, n_critics, batch, &mut values));
+        }
+        compare(case, &mut cpu, &mut gpu, &format!("shape {i}"));
+    }
+}
+
 #[test]
 #[ignore = "needs a GPU"]
 fn a_long_update_on_a_device() {

@@ -1,0 +1,179 @@
+//! Faults planted in the kernels, each of which the comparisons under the stand-in driver must find. The sources are
+//! copied, one place is changed, and a stand-in is built of the copy.
+
+use super::driver::{build, child};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// A change of one place in a source file.
+struct Fault {
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+/// Copies what the stand-in is built of, with the change.
+fn planted(fault: &Fault) -> PathBuf {
+    let to =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fault-{}-{}", fault.name, std::process::id()));
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    copy(here, &to, Path::new("sim"));
+    copy(here, &to, Path::new("src"));
+    let file = to.join(fault.file);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.matches(fault.from).count(), 1, "{}: {:?} is not one place", fault.file, fault.from);
+    std::fs::write(&file, text.replace(fault.from, fault.to)).unwrap();
+    to
+}
+
+fn copy(from: &Path, to: &Path, folder: &Path) {
+    for entry in std::fs::read_dir(from.join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let name = folder.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(from, to, &name);
+        } else if entry
+            .path()
+            .extension()
+            .is_some_and(|e| e == "cu" || e == "cuh" || e == "hpp" || e == "cpp")
+        {
+            std::fs::create_dir_all(to.join(folder)).unwrap();
+            std::fs::copy(entry.path(), to.join(name)).unwrap();
+        }
+    }
+}
+
+/// What the compiler, or the comparisons named `filter` in some order of threads, say to the fault. None on a machine
+/// that cannot build a stand-in.
+fn found(fault: &Fault, filter: &str) -> Option<String> {
+    let sources = planted(fault);
+    let built = build(&format!("faulty-{}", fault.name), &sources);
+    std::fs::remove_dir_all(&sources).unwrap();
+    let folder = match built {
+        Ok(Ok(folder)) => folder,
+        Ok(Err(said)) => return Some(said),
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            return None;
+        }
+    };
+    for order in ["0", "1", "2", "3", "4"] {
+        let Output { status, stdout, stderr } = child(&folder, filter, &[("COACT_SIM_ORDER", order)]);
+        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert!(!said.contains("running 0 tests"), "no test is named {filter}");
+        if !status.success() {
+            return Some(said);
+        }
+    }
+    panic!("{}: nothing is found", fault.name);
+}
+
+fn finds(fault: &Fault, filter: &str, expected: &str) {
+    if let Some(said) = found(fault, filter) {
+        assert!(said.contains(expected), "{}: expected {expected:?} in: {said}", fault.name);
+    }
+}
+
+#[test]
+fn a_missing_barrier_is_found() {
+    let fault = Fault {
+        name: "missing-barrier",
+        file: "src/cuda/network.cuh",
+        from: "fused, there);\n        __syncthreads();",
+        to: "fused, there);",
+    };
+    finds(&fault, "act_on_a_device_over_rows", "QShape");
+}
+
+#[test]
+fn a_barrier_after_an_early_return_is_found() {
+    let fault = Fault {
+        name: "early-return",
+        file: "src/act/kernel.cu",
+        from: "    const float *params = args.params + (u64)set * net.n_params;\n",
+        to: "    const float *params = args.params + (u64)set * net.n_params;\n    if (threadIdx.x % ROWS >= count) return;\n",
+    };
+    finds(&fault, "act_on_a_device_over_rows", "threads ended while the others wait at a barrier");
+}
+
+#[test]
+fn a_read_past_the_end_is_found() {
+    let fault = Fault {
+        name: "read-past-the-end",
+        file: "src/act/kernel.cu",
+        from: "r < count ? args.obs[((u64)(first + r) * args.n_sets + set) * d + k] : 0.0f;",
+        to: "args.obs[((u64)(first + r) * args.n_sets + set) * d + k];",
+    };
+    finds(&fault, "act_on_a_device_over_rows", "act_8: thread ");
+    finds(&fault, "act_on_a_device_over_rows", "which is nobody's");
+}
+
+#[test]
+fn a_write_past_the_end_is_found() {
+    let fault = Fault {
+        name: "write-past-the-end",
+        file: "src/update/kernel.cu",
+        from: "    if (i >= args.len) return;\n    for (u32 gap",
+        to: "    for (u32 gap",
+    };
+    finds(&fault, "updates_on_a_device_on_random", "update_tree: thread ");
+}
+
+/// Shared memory begins as NaN: the last input of a tile is not loaded.
+#[test]
+fn shared_memory_that_nobody_wrote_is_found() {
+    let fault = Fault {
+        name: "unwritten",
+        file: "src/act/kernel.cu",
+        from: "for (u32 i = threadIdx.x; i < d * ROWS; i += blockDim.x) {",
+        to: "for (u32 i = threadIdx.x; i + 1 < d * ROWS; i += blockDim.x) {",
+    };
+    finds(&fault, "act_on_a_device_over_rows", "QShape");
+}
+
+/// Two fields of one size are swapped on one side.
+#[test]
+fn arguments_in_another_order_are_found() {
+    let fault = Fault {
+        name: "swapped",
+        file: "src/act/kernel.cu",
+        from: "    u32 n_sets;\n    u32 units; // rows of a set\n",
+        to: "    u32 units; // rows of a set\n    u32 n_sets;\n",
+    };
+    finds(&fault, "act_on_a_device_over_options", "running 1 test");
+}
+
+/// A field is added on one side: first the compiler says so, then, without the assertion, the driver does.
+#[test]
+fn an_argument_of_another_size_is_found() {
+    let assertion = "static_assert(sizeof(ActArgs) == 160, \"ActArgs as in Rust\");";
+    let fault = Fault {
+        name: "larger",
+        file: "src/act/kernel.cu",
+        from: "    float epsilon, temperature;\n};\n",
+        to: "    float epsilon, temperature, more, most;\n};\n",
+    };
+    finds(&fault, "act_on_a_device", "ActArgs as in Rust");
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(fault.file)).unwrap();
+    assert!(text.contains(&format!("{}{assertion}", fault.from)));
+    let fault = Fault {
+        name: "larger-unasserted",
+        from: "    float epsilon, temperature;\n};\nstatic_assert(sizeof(ActArgs) == 160, \"ActArgs as in Rust\");",
+        to: "    float epsilon, temperature, more, most;\n};\n",
+        ..fault
+    };
+    finds(&fault, "act_on_a_device", "has no kernel act_32 with an argument of 168 bytes: it is stale");
+}
+
+/// The committed PTX lacks a kernel that the sources have.
+#[test]
+fn a_module_without_a_kernel_is_found() {
+    let fault = Fault {
+        name: "renamed",
+        file: "src/update/kernel.cu",
+        from: "KERNEL(update_tree, TreeArgs) {",
+        to: "KERNEL(update_trees, TreeArgs) {",
+    };
+    finds(&fault, "act_on_a_device", "has no kernel update_trees with an argument of 24 bytes: it is stale");
+}
