@@ -17,7 +17,7 @@
 //! 1 for each coin that the player picks up, -2 for each of its coins that the other picks up. Truncated after 100 steps.
 //!
 //! # Returns
-//! Two players who take everything get 0 in sum; the best is to take one's own coins only. See [`ENTRY`].
+//! Two players who take everything get 0 in sum; the best is to take one's own coins only, for which a script gets 121.7.
 //!
 //! # Origin
 //! Lerer and Peysakhovich 2017; `two` as in JaxMARL, `one` as in Foerster et al. 2018 (LOLA).

@@ -74,6 +74,8 @@ fn scripts_allocate_nothing() {
         let mut step = StepBatch::new(env.spec(), 33);
         let mut actions = ActionBatch::new(env.spec(), 33);
         env.reset(1, &mut step).unwrap();
+        // Scripts learn the floor from the first observation.
+        cast.act(&step, Moment { seed: 1, step: 0 }, &mut actions).unwrap();
         let region = Region::new(GLOBAL);
         for t in 0..60 {
             cast.act(&step, Moment { seed: 1, step: t }, &mut actions).unwrap();

@@ -23,7 +23,7 @@
 //! taking a soup out. Truncated after 400 steps.
 //!
 //! # Returns
-//! Summed over both cooks, without shaping: see [`ENTRY`].
+//! Summed over both cooks, without shaping: random 2.1, a script that plans for both 480 (12 soups).
 //!
 //! # Origin
 //! Carroll et al. 2019, "On the utility of learning about humans for human-AI coordination"; layers as in JaxMARL.
@@ -118,8 +118,9 @@ fn named(name: &str, options: &Value) -> Result<Overcooked> {
 }
 
 /// What lies on a counter or is carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Item {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Item {
+    #[default]
     None,
     Onion,
     Plate,

@@ -15,7 +15,8 @@
 //! Agent: minus its distance to the goal. Adversary: that distance minus its own. Truncated after 25 steps.
 //!
 //! # Returns
-//! Random policy -28 summed (about 0.6 and -28.5). The best return of one side depends on the other.
+//! Random policy -28 summed (about 0.6 and -28.5), scripts on both sides -11.1. The best return of one side depends on
+//! the other.
 //!
 //! # Origin
 //! mpe2 1.1.1 `simple_push_v3`.

@@ -22,7 +22,7 @@
 //! 0.05 of the distance to the nearest food. Truncated after 25 steps.
 //!
 //! # Returns
-//! Random policy: see [`ENTRY`]. The best return of one side depends on the other.
+//! Random policy: see [`ENTRY`]; scripts on both sides 74 summed. The best return of one side depends on the other.
 //!
 //! # Origin
 //! mpe2 1.1.1 `simple_world_comm_v3`.

@@ -5,7 +5,7 @@
 
 use coact_core::{Error, GroupSpec, Result};
 
-use super::{Choice, Draws, Script, ScriptEntry};
+use super::{Choice, Draws, Script, ScriptEntry, Seen};
 
 pub const COLLECT: ScriptEntry = ScriptEntry {
     envs: &["lbf/"],
@@ -133,7 +133,7 @@ fn steps(a: [f32; 3], b: [f32; 3]) -> f32 {
 }
 
 impl Script for Collector {
-    fn act(&mut self, _agent: usize, obs: &[f32], draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, Seen { obs, .. }: Seen<'_>, draws: Draws, action: Choice<'_>) {
         let Choice::Discrete(action) = action else { return };
         let Some(own) = self.players(obs).next() else { return };
         let mut intention = draws.held(PATIENCE);

@@ -1,17 +1,24 @@
-//! Fixed policies of environments: what an agent does by rule, from its own observation alone.
+//! Fixed policies of environments: what an agent does by rule, from its own observation.
 //!
 //! A [`Script`] reads one agent's row and gives its action; [`ALL`] lists the scripts by environment and group, the
 //! best one of a group first, and [`Cast`] plays groups of a batch by them. Scripts are opponents and partners of
 //! learners ([`crate::wrappers::played`]) and marks to measure learners by ([`scripted_return`]). They keep no
 //! memory, so there is nothing to save, and draw only from streams named by environment, agent and step.
 //!
-//! Not here: learned policies, scripts that see more than their agent does.
+//! A script sees what its agent does; one that reads the global state as well says so in its summary. Not here: learned
+//! policies.
 
 mod assign;
+mod coin;
+mod crypto;
+mod deception;
 mod foraging;
 mod motion;
+mod overcooked;
+mod pair;
 mod particle;
 mod tag;
+mod world_comm;
 
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, Stream, derive_seed};
@@ -21,9 +28,17 @@ use coact_core::{
 
 /// A fixed policy of one agent.
 pub trait Script: Send {
-    /// Writes the action of agent `agent` of its group, from its observation `[D]`. An illegal choice is replaced by
-    /// the lowest legal action.
-    fn act(&mut self, agent: usize, obs: &[f32], draws: Draws, action: Choice<'_>);
+    /// Writes the action of agent `agent` of its group. An illegal choice is replaced by the lowest legal action.
+    fn act(&mut self, agent: usize, seen: Seen<'_>, draws: Draws, action: Choice<'_>);
+}
+
+/// What a script may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The agent's observation `[D]`.
+    pub obs: &'a [f32],
+    /// The global state `[S]` of its environment. A script that reads it says so in its summary.
+    pub state: &'a [f32],
 }
 
 /// Where an action is written.
@@ -124,7 +139,19 @@ pub static ALL: &[ScriptEntry] = &[
     particle::REFERENCE,
     tag::CHASE,
     tag::FLEE,
+    deception::SPLIT,
+    deception::GUESS,
+    deception::REACH,
+    deception::BLOCK,
+    crypto::ALICE,
+    crypto::BOB,
+    crypto::EVE,
+    world_comm::LEAD,
+    world_comm::HUNT,
+    world_comm::GATHER,
     foraging::COLLECT,
+    coin::OWN,
+    overcooked::COOK,
     NOOP,
     UNIFORM,
 ];
@@ -135,11 +162,17 @@ pub static RETURNS: &[(&str, f64)] = &[
     ("simple", -7.1),
     ("simple_spread", -21.0),
     ("simple_speaker_listener", -14.7),
+    ("simple_adversary", 0.6),
     ("simple_tag", 43.0),
+    ("simple_crypto", 23.0),
+    ("simple_push", -11.1),
     ("simple_reference", -15.0),
+    ("simple_world_comm", 74.0),
     ("lbf/Foraging-8x8-2p-2f-coop-v3", 1.0),
     ("lbf/Foraging-2s-8x8-2p-2f-coop-v3", 0.48),
     ("lbf/Foraging-10x10-3p-3f-v3", 0.955),
+    ("overcooked", 480.0),
+    ("coin_game", 121.7),
 ];
 
 /// What the best scripts earn in `env` with default options, if there are any for it.
@@ -173,7 +206,7 @@ struct Noop {
 }
 
 impl Script for Noop {
-    fn act(&mut self, _agent: usize, _obs: &[f32], _draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, _seen: Seen<'_>, _draws: Draws, action: Choice<'_>) {
         match action {
             // The lowest legal one takes its place where it is illegal.
             Choice::Discrete(a) => *a = 0,
@@ -187,7 +220,7 @@ struct Uniform {
 }
 
 impl Script for Uniform {
-    fn act(&mut self, _agent: usize, _obs: &[f32], draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, _seen: Seen<'_>, draws: Draws, action: Choice<'_>) {
         let mut rng = draws.now();
         match (action, &self.space) {
             (Choice::Continuous(components), ActionSpace::Continuous { low, high, .. }) => {
@@ -263,20 +296,23 @@ impl Actor for ScriptedGroup {
         let GroupStep { obs, mask, alive, .. } = &step.groups[self.group];
         let (n, d, words) = (self.spec.n_agents, self.spec.obs_width(), self.spec.mask_words());
         let width = self.spec.action.n_continuous();
+        let state_width = step.state.len() / step.n_envs.max(1);
         for (row, obs) in obs.chunks_exact(d).enumerate() {
+            let state = &step.state[row / n * state_width..(row / n + 1) * state_width];
+            let seen = Seen { obs, state };
             let draws = Draws { seed, env: (row / n) as u32, agent: (row % n) as u64, step: moment.step };
             if width > 0 {
                 let components = &mut actions.continuous[self.group][row * width..(row + 1) * width];
                 components.fill(zero_of(&self.spec.action));
                 if alive[row] {
-                    self.script.act(row % n, obs, draws, Choice::Continuous(components));
+                    self.script.act(row % n, seen, draws, Choice::Continuous(components));
                 }
                 continue;
             }
             let action = &mut actions.discrete[self.group][row];
             *action = 0;
             if alive[row] {
-                self.script.act(row % n, obs, draws, Choice::Discrete(action));
+                self.script.act(row % n, seen, draws, Choice::Discrete(action));
             }
             if words > 0 {
                 let mask = &mask[row * words..(row + 1) * words];

@@ -3,7 +3,7 @@
 //! Thoughts follow the rules of [`crate::particle::world`] for the agent's own body: position moves with the old
 //! velocity, velocity keeps three quarters and gains the push, speed is clipped. What others do is up to the cost.
 
-use super::Choice;
+use super::{Choice, Draws};
 
 /// Length of a step in seconds.
 pub const DT: f32 = 0.1;
@@ -24,6 +24,9 @@ const PUSHES: [[f32; 2]; 9] = [
     [1.0, -1.0],
     [1.0, 1.0],
 ];
+
+/// Strength of a push by distance, for bodies that do not know their velocity: one and a half overshoots, a half crawls.
+const FADE: f32 = 1.0;
 
 /// Strengths to try where pushes are continuous.
 const STRENGTHS: [f32; 3] = [1.0, 0.5, 0.2];
@@ -71,12 +74,7 @@ pub fn act(action: Choice<'_>, word: u32, mut cost: impl FnMut([f32; 2]) -> f32)
     }
     match action {
         Choice::Discrete(a) => *a = MOVES as u32 * word + chosen.0 as u32,
-        Choice::Continuous(components) => {
-            for (axis, strength) in chosen.1.into_iter().enumerate() {
-                components[1 + 2 * axis] = (-strength).max(0.0);
-                components[2 + 2 * axis] = strength.max(0.0);
-            }
-        }
+        Choice::Continuous(components) => write_push(components, chosen.1),
     }
 }
 
@@ -98,4 +96,28 @@ pub fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 /// Point `i` of a row of points.
 pub fn point(points: &[f32], i: usize) -> [f32; 2] {
     [points[2 * i], points[2 * i + 1]]
+}
+
+/// Goes towards `goal` without knowing its own velocity, by pushes that fade with the distance: as strong as the goal is far
+/// along an axis where pushes are continuous, as frequent where they are all or nothing.
+pub fn drift(goal: [f32; 2], action: Choice<'_>, draws: Draws) {
+    let wanted = goal.map(|d| (FADE * d).clamp(-1.0, 1.0));
+    match action {
+        Choice::Continuous(components) => write_push(components, wanted),
+        Choice::Discrete(a) => {
+            let whole = (wanted[0].abs() + wanted[1].abs()).max(1.0);
+            let draw = draws.now().uniform() * whole;
+            let axis = usize::from(draw >= wanted[0].abs());
+            let pushes = draw < wanted[0].abs() + wanted[1].abs();
+            *a = if pushes { 1 + 2 * axis as u32 + u32::from(wanted[axis] > 0.0) } else { 0 };
+        }
+    }
+}
+
+/// A push as the strengths of the four directions.
+fn write_push(components: &mut [f32], push: [f32; 2]) {
+    for (axis, strength) in push.into_iter().enumerate() {
+        components[1 + 2 * axis] = (-strength).max(0.0);
+        components[2 + 2 * axis] = strength.max(0.0);
+    }
 }

@@ -7,7 +7,7 @@ use coact_core::{EnvSpec, GroupSpec, Result};
 
 use super::assign::Assignment;
 use super::motion::{Body, MOVES, act, distance, point};
-use super::{Choice, Draws, Script, ScriptEntry, field};
+use super::{Choice, Draws, Script, ScriptEntry, Seen, field};
 
 /// Steps of a thought.
 const HORIZON: usize = 4;
@@ -70,7 +70,15 @@ pub const REFERENCE: ScriptEntry = ScriptEntry {
     },
 };
 
-fn fields<const K: usize>(env: &EnvSpec, group: &GroupSpec, names: [&str; K]) -> Result<[Range<usize>; K]> {
+/// Where several observation fields stand.
+///
+/// # Errors
+/// A field that there is not.
+pub fn fields<const K: usize>(
+    env: &EnvSpec,
+    group: &GroupSpec,
+    names: [&str; K],
+) -> Result<[Range<usize>; K]> {
     let mut found = [const { 0..0 }; K];
     for (range, name) in found.iter_mut().zip(names) {
         *range = field(env, group, name)?;
@@ -79,7 +87,7 @@ fn fields<const K: usize>(env: &EnvSpec, group: &GroupSpec, names: [&str; K]) ->
 }
 
 /// Distances to `goal` while coasting after `push`, and what being near `others` costs; all relative to here.
-fn cost(goal: [f32; 2], others: &[f32], velocity: [f32; 2], push: [f32; 2]) -> f32 {
+pub fn cost(goal: [f32; 2], others: &[f32], velocity: [f32; 2], push: [f32; 2]) -> f32 {
     let mut own = Body { at: [0.0; 2], velocity, accel: 5.0, top: f32::INFINITY };
     own.step(push);
     let mut cost = distance(own.at, goal);
@@ -105,7 +113,7 @@ struct Simple {
 }
 
 impl Script for Simple {
-    fn act(&mut self, _agent: usize, obs: &[f32], _draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, Seen { obs, .. }: Seen<'_>, _draws: Draws, action: Choice<'_>) {
         let goal = point(&obs[self.landmark.clone()], 0);
         let velocity = point(&obs[self.velocity.clone()], 0);
         act(action, 0, |push| cost(goal, &[], velocity, push));
@@ -120,7 +128,7 @@ struct Spread {
 }
 
 impl Script for Spread {
-    fn act(&mut self, agent: usize, obs: &[f32], _draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, agent: usize, Seen { obs, .. }: Seen<'_>, _draws: Draws, action: Choice<'_>) {
         let (landmarks, others) = (&obs[self.landmarks.clone()], &obs[self.others.clone()]);
         let n = landmarks.len() / 2;
         for row in 0..n {
@@ -145,7 +153,7 @@ struct Speaker {
 }
 
 impl Script for Speaker {
-    fn act(&mut self, _agent: usize, obs: &[f32], _draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, Seen { obs, .. }: Seen<'_>, _draws: Draws, action: Choice<'_>) {
         let word = brightest(&obs[self.color.clone()]);
         match action {
             Choice::Discrete(a) => *a = word as u32,
@@ -181,7 +189,7 @@ impl Listener {
 }
 
 impl Script for Listener {
-    fn act(&mut self, _agent: usize, obs: &[f32], _draws: Draws, action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, Seen { obs, .. }: Seen<'_>, _draws: Draws, action: Choice<'_>) {
         self.go(obs, 0, action);
     }
 }
@@ -192,7 +200,7 @@ struct Reference {
 }
 
 impl Script for Reference {
-    fn act(&mut self, _agent: usize, obs: &[f32], _draws: Draws, mut action: Choice<'_>) {
+    fn act(&mut self, _agent: usize, Seen { obs, .. }: Seen<'_>, _draws: Draws, mut action: Choice<'_>) {
         let word = brightest(&obs[self.color.clone()]);
         if let Choice::Continuous(components) = &mut action {
             components[MOVES + word] = 1.0;
