@@ -204,6 +204,7 @@ impl Contest<'_> {
             spread: spread(&own.seconds),
             goal: self.goal.map(|goal| (goal, self.unit.meets(value, goal))),
             theirs: None,
+            more: Value::Null,
         };
         let beside = |peer, variant: &str, goal: Option<f64>, runs: Vec<&Series>| {
             let (series, seconds) = best(runs.into_iter())?;
@@ -275,6 +276,15 @@ fn timed(run: &mut Run<'_>, calls: u64) -> Result<f64, String> {
     let start = Instant::now();
     run(calls)?;
     Ok(start.elapsed().as_secs_f64())
+}
+
+/// Seconds a call, over as many calls as last at least `min_seconds`.
+///
+/// # Errors
+/// What a call said.
+pub fn seconds_a_call(run: &mut Run<'_>, min_seconds: f64) -> Result<f64, String> {
+    let calls = warmed_up(run, min_seconds)?;
+    Ok(timed(run, calls)? / calls as f64)
 }
 
 /// Number of calls that lasts at least `min_seconds`.

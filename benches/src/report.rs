@@ -19,6 +19,8 @@ pub struct Measurement {
     pub goal: Option<(f64, bool)>,
     /// The peer's side.
     pub theirs: Option<Theirs>,
+    /// Further fields of its JSON object: an object, or null for none.
+    pub more: Value,
 }
 
 /// The peer's side of a measurement.
@@ -48,6 +50,9 @@ impl Measurement {
             "threads": self.threads,
             "spread": self.spread,
         });
+        for (name, value) in self.more.as_object().into_iter().flatten() {
+            object[name] = value.clone();
+        }
         if let Some((goal, met)) = self.goal {
             object["goal"] = json!(goal);
             object["goal_met"] = json!(met);
@@ -105,7 +110,7 @@ pub fn head() -> String {
 }
 
 /// Four significant digits, with `k`, `M` or `G` for large values.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let (scaled, suffix) = match value.abs() {
         v if v >= 1e9 => (value / 1e9, "G"),
         v if v >= 1e6 => (value / 1e6, "M"),
@@ -135,12 +140,13 @@ mod tests {
             spread: 0.01,
             goal: None,
             theirs: None,
+            more: json!({"ops": 2}),
         };
         let alone = measurement.json();
         for name in ["name", "value", "unit", "threads"] {
             assert!(!alone[name].is_null(), "{name}");
         }
-        assert!(alone["ratio"].is_null());
+        assert!(alone["ratio"].is_null() && alone["ops"] == 2);
         let theirs =
             Theirs { peer: "jax", value: 30.0, threads: 2, spread: 0.1, ratio: 3.0, goal: Some((2.5, true)) };
         measurement.theirs = Some(theirs);

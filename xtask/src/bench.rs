@@ -13,6 +13,8 @@ Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--th
                          [--device D] [--profile NAME]
 
 Measures and prints a table. SUITE is one or more of these, all if none is named:
+  kernels   every kernel by itself: time, operations, bytes, share of what bounds it, measured in the same run; and
+            the kernels for GPUs: registers, shared memory, and the time that a model of an H100 predicts
   act       observations to actions, 96 to 3,072 rows
   update    a VDN double-DQN update with clipping and Adam; dense tiles against the measured multiply-add peak
   recurrent GRU and LSTM cells over sequences, forward and backward, against the measured multiply-add peak
@@ -32,15 +34,25 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --threads N     number of threads of ours, and of peers that have a thread pool; without it the faster of 1 and 2 is
                   reported, for each
   --only PART     measure only what has PART in its name, for example vdn-rnn
-  --device D      cpu (the default), cuda or cuda:N: where act and update run. A call on a GPU is timed with its copies
+  --device D      cpu (the default), cuda or cuda:N: where act, update and their kernels run. A call on a GPU is timed with its copies
                   there and back; without a GPU this is an error
   --profile NAME  cargo's profile to build in (release); with dev, what the tests have built is used again, and the
                   figures only show that everything measured runs
 
 Example: cargo xtask bench update --peers jax --json update.json";
 
-const SUITES: &[&str] =
-    &["act", "update", "recurrent", "envs", "replay", "rollout", "training", "games", "allocation"];
+const SUITES: &[&str] = &[
+    "kernels",
+    "act",
+    "update",
+    "recurrent",
+    "envs",
+    "replay",
+    "rollout",
+    "training",
+    "games",
+    "allocation",
+];
 
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {

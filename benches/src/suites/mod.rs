@@ -4,6 +4,7 @@ pub mod act;
 mod allocation;
 pub mod envs;
 mod games;
+pub mod kernels;
 mod network;
 pub mod recurrent;
 pub mod replay;
@@ -29,6 +30,7 @@ pub struct Suite {
 
 /// Every suite, in the order in which they run.
 pub const ALL: &[Suite] = &[
+    Suite { name: "kernels", run: kernels::run },
     Suite { name: "act", run: act::run },
     Suite { name: "update", run: update::run },
     Suite { name: "recurrent", run: recurrent::run },

@@ -16,6 +16,12 @@ pub fn q_shape() -> QShape {
     QShape::new(OBS, vec![64, 64], 5, Activation::Relu, false, false)
 }
 
+/// Inputs and outputs of each layer of the network.
+pub fn widths() -> Vec<(usize, usize)> {
+    let weights = q_shape().mlp.tensors().into_iter().filter(|t| t.kind == TensorKind::Weight);
+    weights.map(|t| (t.rows, t.cols)).collect()
+}
+
 /// Random parameters: weights normal with variance 2 / inputs, biases with deviation 0.1.
 pub fn parameters(shape: &QShape, index: u32) -> Vec<f32> {
     let mut rng = data::stream(1000 + index);

@@ -91,11 +91,23 @@ fn columns(batch: usize, index: u32) -> Columns {
     }
 }
 
-/// Calls that make one update of `batch` transitions.
+/// Calls that make one update of `batch` transitions: gradients, clipping and Adam.
 ///
 /// # Errors
 /// What the backend said.
 pub fn updating(batch: usize, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    calls(batch, device, threads, true)
+}
+
+/// Calls that form the gradients of `batch` transitions, and leave parameters as they are.
+///
+/// # Errors
+/// What the backend said.
+pub fn gradients(batch: usize, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    calls(batch, device, threads, false)
+}
+
+fn calls(batch: usize, device: Device, threads: usize, optimize: bool) -> Result<Run<'static>, String> {
     let mut backend = backend(device, threads)?;
     let shape = q_shape();
     let pool: Vec<Columns> = (0..POOL as u32).map(|i| columns(batch, i)).collect();
@@ -141,6 +153,10 @@ pub fn updating(batch: usize, device: Device, threads: usize) -> Result<Run<'sta
             };
             backend.update(&mut scratch, update).map_err(|e| e.to_string())?;
             step += 1;
+            if !optimize {
+                black_box(&mut grads);
+                continue;
+            }
             let optim = OptimStep {
                 rule,
                 clip,

@@ -56,5 +56,9 @@ pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, Tensor
 pub use td::{Loss, Mixer};
 pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as update_reference};
 
+/// What each kernel for GPUs may take, registers and static shared memory by architecture: the texts of the `budget.toml` files
+/// beside them, which `cargo xtask cuda check` holds them to.
+pub const GPU_BUDGETS: &[&str] = &[include_str!("act/budget.toml"), include_str!("update/budget.toml")];
+
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

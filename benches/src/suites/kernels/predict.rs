@@ -1,0 +1,381 @@
+//! The time that each kernel for GPUs should take on a stated device, from counts: blocks, threads, registers and shared
+//! memory (how many blocks fit a multiprocessor), instructions of a warp (issue), the longest chain of them (latency), bytes,
+//! and launches. It is a prediction, says so wherever it is printed, and is there to be held against a measurement.
+
+use serde_json::json;
+
+use crate::report::{Measurement, short};
+use crate::suites::Session;
+use crate::suites::network::{self, AGENTS, q_shape};
+
+/// A device, by figures that are stated or were measured on one.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceModel {
+    /// Name.
+    pub name: &'static str,
+    /// Multiprocessors.
+    pub multiprocessors: f64,
+    /// Clock in Hz.
+    pub clock: f64,
+    /// Bytes a second of its memory, as a copy reaches them.
+    pub copy: f64,
+    /// Floating-point operations a second: 128 lanes a multiprocessor, a multiply-add a clock each.
+    pub peak: f64,
+    /// Seconds from one launch in a stream to the next.
+    pub launch: f64,
+    /// Registers, bytes of shared memory, and threads of a multiprocessor.
+    pub registers: u32,
+    /// Bytes of shared memory of a multiprocessor.
+    pub shared: u32,
+    /// Threads of a multiprocessor.
+    pub threads: u32,
+}
+
+/// NVIDIA H100 SXM: 132 multiprocessors at 1.98 GHz, 66.9 TFLOP/s, 3.0 TB/s copied, some 2.5 us a launch in a stream.
+pub const H100: DeviceModel = DeviceModel {
+    name: "NVIDIA H100 SXM (132 multiprocessors, 1.98 GHz, 3.0 TB/s, 2.5 us a launch)",
+    multiprocessors: 132.0,
+    clock: 1.98e9,
+    copy: 3.0e12,
+    peak: 66.9e12,
+    launch: 2.5e-6,
+    registers: 65_536,
+    shared: 228 * 1024,
+    threads: 2048,
+};
+
+impl DeviceModel {
+    /// The share of the roofline that `seconds` reach, and which side of it is nearer.
+    pub fn share(&self, ops: f64, bytes: f64, seconds: f64) -> (f64, &'static str) {
+        let (by_ops, by_bytes) = (ops / self.peak, bytes / self.copy);
+        let bound = if by_ops >= by_bytes { "arithmetic" } else { "memory" };
+        (by_ops.max(by_bytes) / seconds, bound)
+    }
+
+    /// Blocks of a kernel that a multiprocessor holds at once.
+    fn resident(&self, launch: &Launch) -> f64 {
+        // Registers are given out by the warp in steps of 256; a block's shared memory has 1 KiB of the system's beside it.
+        let warps = launch.threads.div_ceil(32);
+        let registers = warps * (launch.registers * 32).next_multiple_of(256);
+        let limits = [
+            self.registers / registers.max(1),
+            self.shared / (launch.shared + 1024),
+            self.threads / launch.threads,
+            32,
+        ];
+        f64::from(limits.into_iter().min().unwrap_or(1).max(1))
+    }
+
+    /// Seconds of a launch, and what they are spent on.
+    pub fn predict(&self, launch: &Launch) -> (f64, &'static str) {
+        let at_once = self.resident(launch);
+        let full = self.multiprocessors * at_once;
+        let waves = (launch.blocks / full).ceil().max(1.0);
+        let beside = at_once.min((launch.blocks / self.multiprocessors).ceil().max(1.0));
+        // Four schedulers issue an instruction of a warp each a clock.
+        let issue = waves * beside * launch.instructions / 4.0 / self.clock;
+        let latency = waves * launch.chain / self.clock;
+        let memory = launch.bytes / self.copy;
+        let parts = [(self.launch, "launch"), (issue, "issue"), (latency, "latency"), (memory, "memory")];
+        let most = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or(parts[0]);
+        (self.launch + issue.max(latency).max(memory), most.1)
+    }
+}
+
+/// One launch of a kernel.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Name in the PTX.
+    pub kernel: String,
+    /// Blocks.
+    pub blocks: f64,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Registers of a thread.
+    pub registers: u32,
+    /// Bytes of shared memory of a block.
+    pub shared: u32,
+    /// Instructions that the warps of a block issue.
+    pub instructions: f64,
+    /// Clocks from the first instruction of a block to its last, if nobody else is there.
+    pub chain: f64,
+    /// Floating-point operations.
+    pub ops: f64,
+    /// Bytes that have to move.
+    pub bytes: f64,
+}
+
+/// Clocks between two rows of weights that a thread waits for, four rows being in flight.
+const LOAD: f64 = 10.0;
+/// Clocks for the threads of a block to meet.
+const BARRIER: f64 = 40.0;
+
+/// A dense layer over a tile of `rows` rows: items of four rows by four outputs, `k` times 16 multiply-adds and three other
+/// instructions each. Instructions of a block, clocks of its chain.
+fn layer(rows: f64, k: f64, n: f64, threads: f64) -> (f64, f64) {
+    let items = rows / 4.0 * (n / 4.0).ceil();
+    let each = 19.0 * k + 30.0;
+    ((items / 32.0).ceil() * each, (items / threads).ceil() * (each + k * LOAD) + BARRIER)
+}
+
+/// Instructions and chain of a pass over layers `[k, n]`, loading a tile of inputs first.
+fn pass(rows: f64, layers: &[(f64, f64)], threads: f64) -> (f64, f64) {
+    let d = layers.first().map_or(0.0, |l| l.0);
+    let load = (rows * d / 32.0).ceil() * 12.0;
+    let first = (load, (rows * d / threads).ceil() * 12.0 + 600.0);
+    layers.iter().fold(first, |(instructions, chain), &(k, n)| {
+        let (i, c) = layer(rows, k, n, threads);
+        (instructions + i, chain + c)
+    })
+}
+
+/// Registers of a kernel on compute 9.0, from the budget that the check holds it to.
+fn registers(kernel: &str) -> u32 {
+    let find = |text: &str| -> Option<u32> {
+        let (_, rest) = text.split_once(&format!("[{kernel}]"))?;
+        let (_, rest) = rest.split_once("sm_90 = { registers = ")?;
+        rest.split(',').next()?.trim().parse().ok()
+    };
+    coact_kernels::GPU_BUDGETS.iter().find_map(|text| find(text)).unwrap_or(0)
+}
+
+fn widths() -> Vec<(f64, f64)> {
+    network::widths().into_iter().map(|(k, n)| (k as f64, n as f64)).collect()
+}
+
+fn macs() -> f64 {
+    widths().iter().map(|(k, n)| k * n).sum()
+}
+
+/// Rows of a tile, as `Network::tile` chooses them.
+fn tile(rows: f64) -> f64 {
+    if rows >= 32.0 * 132.0 { 32.0 } else { 8.0 }
+}
+
+fn shared_of(tile: f64) -> u32 {
+    (4.0 * 2.0 * 64.0 * (tile + 4.0)) as u32
+}
+
+fn launch(
+    kernel: String,
+    blocks: f64,
+    threads: u32,
+    shared: u32,
+    cost: (f64, f64),
+    ops: f64,
+    bytes: f64,
+) -> Launch {
+    let registers = registers(&kernel);
+    Launch { kernel, blocks, threads, registers, shared, instructions: cost.0, chain: cost.1, ops, bytes }
+}
+
+/// `act` over the network of `simple_spread`.
+pub fn act(rows: usize) -> Vec<Launch> {
+    let r = rows as f64;
+    let tile = tile(r);
+    let mut cost = pass(tile, &widths(), 128.0);
+    // A random block (10 rounds of 6 instructions) and a choice, a thread a row.
+    cost = (cost.0 + (tile / 32.0).ceil() * 160.0, cost.1 + 400.0);
+    let params = q_shape().param_count() as f64;
+    let bytes = 4.0 * (r * 19.0 + params);
+    let name = format!("act_{tile}");
+    vec![launch(name, (r / tile).ceil(), 128, shared_of(tile), cost, 2.0 * macs() * r, bytes)]
+}
+
+/// `update` over the network of `simple_spread`, double, values of the agents summed: launch by launch.
+pub fn update(batch: usize) -> Vec<Launch> {
+    let (b, rows) = (batch as f64, (batch * AGENTS) as f64);
+    let (tile, layers, params) = (tile(rows), widths(), q_shape().param_count() as f64);
+    let hidden: f64 = layers.iter().take(layers.len() - 1).map(|l| l.1).sum();
+    let (tiles, shared) = ((rows / tile).ceil(), shared_of(tile));
+    let kept = 4.0 * rows * hidden;
+    let forward = pass(tile, &layers, 128.0);
+    // The tape goes out and comes back.
+    let tape = ((tile * hidden / 32.0).ceil() * 8.0, (tile * hidden / 128.0).ceil() * 8.0);
+    let back: Vec<(f64, f64)> = layers.iter().skip(1).rev().map(|&(k, n)| (n, k)).collect();
+    let backward = pass(tile, &back, 128.0);
+    let chunk = 255.0_f64.min(rows);
+    let chunks = (rows / 255.0).ceil();
+    let grad_tiles: f64 = layers.iter().map(|(k, n)| ((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil()).sum();
+    // 16 multiply-adds, eight loads and two others a row and thread; eight warps.
+    let grads = (8.0 * 26.0 * chunk, chunk * (26.0 + 2.0 * LOAD) + 400.0);
+    let levels = chunks.log2().ceil().max(0.0);
+    let ops = 2.0 * rows;
+    let first = layers.first().map_or(0.0, |(k, n)| k * n);
+    vec![
+        launch(
+            format!("update_forward_{tile}"),
+            3.0 * tiles,
+            128,
+            shared,
+            (forward.0 + tape.0, forward.1 + tape.1),
+            3.0 * ops * macs(),
+            4.0 * (rows * (3.0 * 18.0 + 15.0) + 2.0 * params) + kept,
+        ),
+        launch(
+            "update_td".to_owned(),
+            (b / 128.0).ceil(),
+            128,
+            0,
+            (4.0 * 300.0, 3_000.0),
+            rows * 20.0,
+            4.0 * rows * 24.0,
+        ),
+        launch(
+            format!("update_backward_{tile}"),
+            tiles,
+            128,
+            shared,
+            (backward.0 + 2.0 * tape.0, backward.1 + 2.0 * tape.1),
+            ops * (macs() - first),
+            4.0 * rows * 5.0 + 2.0 * kept,
+        ),
+        launch(
+            "update_grads".to_owned(),
+            grad_tiles * chunks,
+            256,
+            0,
+            grads,
+            ops * macs(),
+            4.0 * rows * 23.0 + 2.0 * kept + 4.0 * chunks * params,
+        ),
+        launch(
+            "update_tree".to_owned(),
+            (params / 128.0).ceil(),
+            128,
+            0,
+            (4.0 * (chunks * 6.0 + 10.0), (chunks * 3.0 + levels * 30.0) + 600.0),
+            chunks * params,
+            4.0 * params * (chunks + 1.0),
+        ),
+    ]
+}
+
+/// Prints the predictions, and keeps them.
+///
+/// # Errors
+/// None so far.
+pub fn print(session: &mut Session) -> Result<(), String> {
+    let mut calls: Vec<(String, Vec<Launch>)> = Vec::new();
+    for rows in [3, 96, 768, 3072, 24_576, 98_304] {
+        calls.push((format!("act/{rows} rows, 18-64-64-5"), act(rows)));
+    }
+    for batch in [32, 256, 1024, 4096, 65_536] {
+        calls.push((format!("update/batch {batch}, {AGENTS} agents, 18-64-64-5"), update(batch)));
+    }
+    calls.retain(|(name, _)| format!("kernels/{name}").contains(&session.only));
+    if calls.is_empty() {
+        return Ok(());
+    }
+    println!("\nPREDICTED, not measured: {}", H100.name);
+    println!(
+        "{:<44} {:<19} {:>7} {:>4} {:>4} {:>7} {:>9} {:>10} {:>9} {:>9} {:>7} bound",
+        "call", "kernel", "blocks", "thr", "regs", "shared", "MFLOP", "k-instr", "KiB", "us", "share"
+    );
+    for (name, launches) in calls {
+        let mut total = 0.0;
+        for l in &launches {
+            let (seconds, bound) = H100.predict(l);
+            total += seconds;
+            println!(
+                "{:<44} {:<19} {:>7} {:>4} {:>4} {:>7} {:>9.2} {:>10} {:>9.1} {:>9.2} {:>6.1}% {bound}",
+                name,
+                l.kernel,
+                l.blocks,
+                l.threads,
+                l.registers,
+                l.shared,
+                l.ops * 1e-6,
+                short(l.blocks * l.instructions * 1e-3),
+                l.bytes / 1024.0,
+                seconds * 1e6,
+                100.0 * H100.share(l.ops, l.bytes, seconds).0
+            );
+        }
+        if launches.len() > 1 {
+            println!("{name:<44} {:<19} {:>78.2}", format!("{} launches", launches.len()), total * 1e6);
+        }
+        session.found.push(predicted(&name, &launches, total));
+    }
+    Ok(())
+}
+
+fn predicted(name: &str, launches: &[Launch], seconds: f64) -> Measurement {
+    let each = |l: &Launch| {
+        let (seconds, bound) = H100.predict(l);
+        json!({
+            "kernel": l.kernel, "blocks": l.blocks, "threads": l.threads, "registers": l.registers,
+            "shared": l.shared, "ops": l.ops, "instructions": l.blocks * l.instructions, "bytes": l.bytes,
+            "us": seconds * 1e6, "bound": bound,
+        })
+    };
+    Measurement {
+        name: format!("predicted/{name}"),
+        value: seconds * 1e6,
+        unit: "us",
+        threads: 1,
+        spread: 0.0,
+        goal: None,
+        theirs: None,
+        more: json!({
+            "predicted": true,
+            "device": H100.name,
+            "launches": launches.iter().map(each).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_modelled_kernel_has_a_budget() {
+        for l in act(96).into_iter().chain(act(24_576)).chain(update(32)).chain(update(4096)) {
+            assert!(l.registers > 0, "{} has no budget", l.kernel);
+        }
+        assert_eq!(registers("no_such_kernel"), 0);
+    }
+
+    #[test]
+    fn a_launch_costs_its_launch_and_the_worst_of_the_rest() {
+        let quiet = Launch {
+            kernel: "k".to_owned(),
+            blocks: 1.0,
+            threads: 128,
+            registers: 64,
+            shared: 0,
+            instructions: 4.0,
+            chain: 1.0,
+            ops: 0.0,
+            bytes: 0.0,
+        };
+        let us = |l: &Launch| H100.predict(l).0 * 1e6;
+        assert!((us(&quiet) - 2.5).abs() < 0.01);
+        assert_eq!(H100.predict(&quiet).1, "launch");
+        // 3 GB at 3 TB/s.
+        let streaming = Launch { bytes: 3e9, ..quiet.clone() };
+        assert!((us(&streaming) - 1002.5).abs() < 0.01 && H100.predict(&streaming).1 == "memory");
+        // 1.98 million clocks one after another.
+        let chained = Launch { chain: 1.98e6, ..quiet.clone() };
+        assert!((us(&chained) - 1002.5).abs() < 0.01 && H100.predict(&chained).1 == "latency");
+        // Eight blocks of 64 registers and 128 threads fit at once: 132 * 8 is one wave, one more is two.
+        assert_eq!(H100.resident(&quiet), 8.0);
+        let full = Launch { blocks: 1056.0, chain: 1.98e6, ..quiet.clone() };
+        let spilled = Launch { blocks: 1057.0, ..full.clone() };
+        assert!((us(&spilled) - 2.5) / (us(&full) - 2.5) > 1.99);
+        let heavy = Launch { shared: 100 * 1024, ..quiet };
+        assert_eq!(H100.resident(&heavy), 2.0);
+    }
+
+    #[test]
+    fn operations_are_those_of_the_layers() {
+        assert_eq!(act(10)[0].ops, 10.0 * 2.0 * f64::from(18 * 64 + 64 * 64 + 64 * 5));
+        let all: f64 = update(32)
+            .iter()
+            .filter(|l| !l.kernel.ends_with("td") && !l.kernel.ends_with("tree"))
+            .map(|l| l.ops)
+            .sum();
+        assert_eq!(all, 96.0 * 2.0 * (5.0 * 5568.0 - 1152.0));
+    }
+}
