@@ -3,7 +3,7 @@
 
 use crate::cuda::Cuda;
 use crate::team::Team;
-use crate::{Error, Isa};
+use crate::{Error, Isa, LaunchTime};
 
 /// How to use the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,25 @@ impl Backend {
     /// Instruction set of the processor that it computes with.
     pub fn isa(&self) -> Isa {
         self.host().isa
+    }
+
+    /// Begins to time each launch on a GPU. It takes an event before and one behind each, so the whole is a little slower.
+    /// Nothing on the CPU.
+    pub fn time_launches(&mut self) {
+        if let Backend::Cuda(cuda) = self {
+            cuda.time_launches();
+        }
+    }
+
+    /// The launches since [`Backend::time_launches`], in their order, and no longer times them. None on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the driver does not say how long one took.
+    pub fn take_launches(&mut self) -> Result<Vec<LaunchTime>, Error> {
+        match self {
+            Backend::Cpu(_) => Ok(Vec::new()),
+            Backend::Cuda(cuda) => cuda.take_launches(),
+        }
     }
 
     /// Splits work among threads however small it is.

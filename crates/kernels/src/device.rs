@@ -90,6 +90,21 @@ impl std::fmt::Display for GpuInfo {
     }
 }
 
+/// A launch of a kernel on a GPU, as [`Backend::take_launches`] gives it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LaunchTime {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Blocks, in three directions.
+    pub blocks: (u32, u32, u32),
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of shared memory of a block that the launch asked for.
+    pub shared_bytes: u32,
+    /// Seconds on the device between the events before and behind it, the gap to its neighbors included.
+    pub seconds: f64,
+}
+
 /// The GPUs of this machine.
 ///
 /// # Errors

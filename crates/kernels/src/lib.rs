@@ -43,7 +43,7 @@ pub use backend::{Backend, Cpu, CpuOptions};
 pub use conv::{ConvBackward, ConvCache, ConvForward, ConvShape, reference as conv_reference};
 pub use cuda::Cuda;
 pub use dense::{DenseForward, reference as dense_reference};
-pub use device::{Device, GpuInfo, gpus};
+pub use device::{Device, GpuInfo, LaunchTime, gpus};
 pub use error::Error;
 pub use isa::Isa;
 pub use mlp::{MlpCache, reference as mlp_reference};

@@ -1,12 +1,13 @@
 //! A GPU: found without a panic where there is none, its kernels loaded once, one stream, launches.
 
-use crate::{Activation, Cpu, Error, GpuInfo, MlpShape, QShape};
+use crate::{Activation, Cpu, Error, GpuInfo, LaunchTime, MlpShape, QShape};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+    CudaContext, CudaEvent, CudaFunction, CudaModule, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg,
+    sys,
 };
 use cudarc::nvrtc::Ptx;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The oldest driver interface that the PTX, and the symbols called, need: CUDA 12.0.
 const OLDEST_DRIVER: i32 = 12_000;
@@ -109,6 +110,22 @@ pub struct Cuda {
     info: GpuInfo,
     stream: Arc<CudaStream>,
     kernels: Kernels,
+    /// Launches since timing was asked for; none while it is not.
+    timed: Mutex<Option<Vec<Timed>>>,
+}
+
+/// A launch between two events.
+struct Timed {
+    kernel: &'static str,
+    grid: Grid,
+    begin: CudaEvent,
+    end: CudaEvent,
+}
+
+/// A function of the module, and its name there.
+pub(crate) struct Kernel {
+    name: &'static str,
+    function: CudaFunction,
 }
 
 /// Names the functions of `kernels.ptx` once.
@@ -116,7 +133,7 @@ macro_rules! kernels {
     ($($name:ident),*) => {
         /// The functions of `kernels.ptx`.
         pub(crate) struct Kernels {
-            $(pub(crate) $name: CudaFunction,)*
+            $(pub(crate) $name: Kernel,)*
         }
 
         impl Kernels {
@@ -147,12 +164,12 @@ impl Kernels {
     }
 }
 
-fn function(module: &Arc<CudaModule>, name: &str) -> Result<CudaFunction, Error> {
+fn function(module: &Arc<CudaModule>, name: &'static str) -> Result<Kernel, Error> {
     let function = module.load_function(name).map_err(|e| failed(&format!("load kernel {name}"), e))?;
     let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
     let raised = function.set_attribute(most, SHARED_BYTES as i32);
     raised.map_err(|e| failed(&format!("give kernel {name} shared memory"), e))?;
-    Ok(function)
+    Ok(Kernel { name, function })
 }
 
 /// A refusal of the driver as an error. Only to be called with the driver loaded: it is asked for the text.
@@ -222,7 +239,7 @@ impl Cuda {
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(|e| failed("make a stream", e))?;
         let kernels = Kernels::load(&context)?;
-        Ok(Self { host, info, stream, kernels })
+        Ok(Self { host, info, stream, kernels, timed: Mutex::new(None) })
     }
 
     pub(crate) fn host(&self) -> &Cpu {
@@ -253,7 +270,7 @@ impl Cuda {
     pub(crate) unsafe fn launch<A: DeviceRepr>(
         &self,
         what: &str,
-        kernel: &CudaFunction,
+        kernel: &Kernel,
         grid: Grid,
         args: &A,
     ) -> Result<(), Error> {
@@ -262,10 +279,50 @@ impl Cuda {
             block_dim: (grid.threads, 1, 1),
             shared_mem_bytes: grid.shared_bytes,
         };
-        let mut launch = self.stream.launch_builder(kernel);
+        let mut launch = self.stream.launch_builder(&kernel.function);
         launch.arg(args);
+        let begin = self.mark()?;
         // SAFETY: promised by the caller.
-        unsafe { launch.launch(config) }.map(|_| ()).map_err(|e| failed(what, e))
+        unsafe { launch.launch(config) }.map_err(|e| failed(what, e))?;
+        if let (Some(begin), Some(end)) = (begin, self.mark()?)
+            && let Ok(mut timed) = self.timed.lock()
+            && let Some(timed) = timed.as_mut()
+        {
+            timed.push(Timed { kernel: kernel.name, grid, begin, end });
+        }
+        Ok(())
+    }
+
+    /// An event in the stream, if launches are timed.
+    fn mark(&self) -> Result<Option<CudaEvent>, Error> {
+        if !self.timed.lock().is_ok_and(|timed| timed.is_some()) {
+            return Ok(None);
+        }
+        let flags = Some(sys::CUevent_flags::CU_EVENT_DEFAULT);
+        self.stream.record_event(flags).map(Some).map_err(|e| failed("time a launch", e))
+    }
+
+    /// Begins to time launches.
+    pub(crate) fn time_launches(&mut self) {
+        if let Ok(mut timed) = self.timed.lock() {
+            *timed = Some(Vec::new());
+        }
+    }
+
+    /// Launches since [`Cuda::time_launches`], and no longer times them.
+    pub(crate) fn take_launches(&mut self) -> Result<Vec<LaunchTime>, Error> {
+        let timed = self.timed.lock().ok().and_then(|mut timed| timed.take()).unwrap_or_default();
+        let one = |t: Timed| {
+            let ms = t.begin.elapsed_ms(&t.end).map_err(|e| failed("time a launch", e))?;
+            Ok(LaunchTime {
+                kernel: t.kernel,
+                blocks: t.grid.blocks,
+                threads: t.grid.threads,
+                shared_bytes: t.grid.shared_bytes,
+                seconds: f64::from(ms) * 1e-3,
+            })
+        };
+        timed.into_iter().map(one).collect()
     }
 
     /// Waits until everything started so far has ended.

@@ -24,7 +24,7 @@ mod absent {
 
     use crate::act::{Act, ActScratch};
     use crate::update::{Update, UpdateScratch, UpdateStats};
-    use crate::{Cpu, Error, GpuInfo};
+    use crate::{Cpu, Error, GpuInfo, LaunchTime};
 
     /// A GPU. This build has no code for one, so there is no value of this type.
     #[derive(Debug)]
@@ -52,6 +52,14 @@ mod absent {
         }
 
         pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn time_launches(&mut self) {
+            match *self {}
+        }
+
+        pub(crate) fn take_launches(&mut self) -> Result<Vec<LaunchTime>, Error> {
             match *self {}
         }
 

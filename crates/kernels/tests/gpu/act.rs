@@ -218,3 +218,21 @@ fn changed_parameters_are_seen_on_a_device() {
     assert_eq!(q(&[1.0, -0.0]), (-0.0_f32).to_bits());
     assert_eq!(q(&[1.0, 3.0]), 3.0_f32.to_bits());
 }
+
+/// Launches are named and counted while they are timed, and only then.
+#[test]
+#[ignore = "needs a GPU"]
+fn launches_are_timed_on_a_device() {
+    let mut gpu = gpu();
+    Case::plain(33, 1).run(&mut gpu).unwrap();
+    assert_eq!(gpu.take_launches().unwrap(), []);
+    gpu.time_launches();
+    Case::plain(33, 1).run(&mut gpu).unwrap();
+    Case::plain(5000, 1).run(&mut gpu).unwrap();
+    let launches = gpu.take_launches().unwrap();
+    let what: Vec<_> = launches.iter().map(|l| (l.kernel, l.blocks.0, l.threads)).collect();
+    assert_eq!(what, [("act_8", 5, 128), ("act_32", 157, 128)]);
+    assert!(launches.iter().all(|l| l.seconds > 0.0), "{launches:?}");
+    Case::plain(33, 1).run(&mut gpu).unwrap();
+    assert_eq!(gpu.take_launches().unwrap(), []);
+}
