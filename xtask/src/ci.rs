@@ -5,15 +5,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
-use crate::{Failure, Result, bench, cuda, fuzz, golden, process, testing, tidy, vectors};
+use crate::{Failure, Result, bench, cuda, fuzz, golden, process, python, testing, tidy, vectors};
 
 /// Help text.
 pub const HELP: &str = "\
 Usage: cargo xtask ci [--keep-going] [STEP]...
 
 Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, cuda (check), vectors,
-golden, examples, bench (quick, built as the tests are), fuzz (5 s a target) and deny. Skipped, and said so, where their
-tools are not installed: cuda (Python 3 and a C++ compiler), fuzz and deny. Stops at the first failure unless --keep-going is given. Named steps run alone.
+golden, examples, python, bench (quick, built as the tests are), fuzz (5 s a target) and deny. Skipped, and said so, where
+their tools are not installed: cuda (Python 3 and a C++ compiler), python (Python 3 and packages of its index), fuzz and deny.
+Stops at the first failure unless --keep-going is given. Named steps run alone.
 
 Example: cargo xtask ci fmt tidy clippy";
 
@@ -35,6 +36,7 @@ const STEPS: &[Step] = &[
     ("vectors", |root| passed(vectors::run(root, &[]))),
     ("golden", |root| passed(golden::run(root, &[]))),
     ("examples", examples),
+    ("python", python_package),
     ("bench", |root| passed(bench::run(root, &["--quick", "--profile", "dev"].map(str::to_owned)))),
     ("fuzz", short_fuzz),
     ("deny", deny),
@@ -72,6 +74,17 @@ fn cuda_check(root: &Path) -> Result<Outcome> {
     match cuda::missing() {
         Some(why) => Ok(Outcome::Skipped(why.to_owned())),
         None => passed(cuda::run(root, &["check".to_owned()])),
+    }
+}
+
+fn python_package(root: &Path) -> Result<Outcome> {
+    if !python::is_here() {
+        return Ok(Outcome::Skipped("install Python 3 with its modules venv and ensurepip".to_owned()));
+    }
+    match python::prepare(root) {
+        Ok(python) => passed(python::test(root, &python, None)),
+        // A machine without a package index can still check the rest.
+        Err(Failure::Run(why) | Failure::Usage(why)) => Ok(Outcome::Skipped(why)),
     }
 }
 

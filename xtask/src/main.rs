@@ -9,6 +9,7 @@ mod fuzz;
 mod golden;
 mod peers;
 mod process;
+mod python;
 mod testing;
 mod tidy;
 mod vectors;
@@ -60,6 +61,12 @@ const ALL: &[Task] = &[
         summary: "check the kernels for GPUs, with or without one",
         help: cuda::CUDA_HELP,
         run: cuda::run,
+    },
+    Task {
+        name: "python",
+        summary: "build and test the Python package",
+        help: python::HELP,
+        run: python::run,
     },
     Task { name: "bench", summary: "measure, alone or beside peers", help: bench::HELP, run: bench::run },
     Task { name: "fuzz", summary: "run every fuzz target for a while", help: fuzz::HELP, run: fuzz::run },

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use coact_core::rng::{Purpose, derive_seed};
 use coact_core::scene::Scene;
 use coact_core::{BatchEnv, Error as CoreError};
+use coact_draw::{picture, terminal};
 use coact_runner::{Evaluation, Policy, evaluate, write_atomic};
 use serde_json::json;
 
 use crate::args::PlayArgs;
 use crate::console::say;
 use crate::run_folder::{RunFolder, load_team};
-use crate::{Error, Result, draw, environments, fixed_policy, terminal};
+use crate::{Error, Result, environments, fixed_policy};
 
 /// Longest side of a GIF frame and of one frame of the strip, in pixels.
 const GIF_WIDTH: u32 = 360;
@@ -126,8 +127,8 @@ fn keep_scenes(
 }
 
 fn write_pictures(scenes: &[Scene], gif: &Path, png: &Path) -> Result<()> {
-    write_atomic(gif, &draw::gif(scenes, GIF_WIDTH, DELAY_MS)?)?;
-    write_atomic(png, &draw::png(&draw::strip(scenes, STRIP_FRAMES, STRIP_WIDTH)?)?)?;
+    write_atomic(gif, &picture::gif(scenes, GIF_WIDTH, DELAY_MS)?)?;
+    write_atomic(png, &picture::png(&picture::strip(scenes, STRIP_FRAMES, STRIP_WIDTH)?)?)?;
     Ok(())
 }
 

@@ -72,7 +72,7 @@ fn picture() -> Picture {
         caption: "an episode".into(),
     };
     let scenes: Vec<Scene> = (0..10).map(|i| scene(i as f32 / 10.0 - 0.5)).collect();
-    Picture { caption: "greedy episode".into(), bytes: coact::draw::gif(&scenes, 360, 50).unwrap() }
+    Picture { caption: "greedy episode".into(), bytes: coact_draw::picture::gif(&scenes, 360, 50).unwrap() }
 }
 
 fn keep(name: &str, page: &str) {

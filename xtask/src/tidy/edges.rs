@@ -158,7 +158,10 @@ fn compare(table: &BTreeMap<String, Row>, packages: &BTreeMap<String, Package>) 
     faults
 }
 
-/// Crates take the workspace's lints; `coact-kernels`, the home of `unsafe`, states its own.
+/// Manifests of the crates that hold `unsafe` and state lints of their own.
+const OWN_LINTS: &[&str] = &["crates/kernels/Cargo.toml", "crates/python/Cargo.toml"];
+
+/// Crates take the workspace's lints, but for the homes of `unsafe`.
 fn check_lints(manifest: &str, text: &str) -> Option<Fault> {
     if !manifest.starts_with("crates/") {
         return None;
@@ -167,7 +170,7 @@ fn check_lints(manifest: &str, text: &str) -> Option<Fault> {
     let lints = value.get("lints").and_then(|l| l.as_table());
     let inherits = lints.is_some_and(|l| l.get("workspace").and_then(toml::Value::as_bool) == Some(true));
     let own = lints.is_some_and(|l| l.get("rust").and_then(|r| r.get("missing_docs")).is_some());
-    if inherits || (own && manifest == "crates/kernels/Cargo.toml") {
+    if inherits || (own && OWN_LINTS.contains(&manifest)) {
         return None;
     }
     Some(Fault::new(manifest, 0, "does not take the workspace's lints; add `[lints] workspace = true`"))
@@ -242,6 +245,7 @@ mod tests {
         assert!(check_lints("crates/a/Cargo.toml", "[package]\n").is_some());
         let own = "[lints.rust]\nmissing_docs = \"deny\"\n";
         assert_eq!(check_lints("crates/kernels/Cargo.toml", own), None);
+        assert_eq!(check_lints("crates/python/Cargo.toml", own), None);
         assert!(check_lints("crates/a/Cargo.toml", own).is_some());
     }
 }

@@ -22,7 +22,7 @@ Checks, without building anything:
 - every Rust file opens with `//!`; none is longer than 800 lines;
 - no file or module is called utils, common, helpers, *_v2, *_new or *_best;
 - no field or argument is called `done` (say terminated, truncated or discount);
-- `unsafe` occurs only in crates/kernels; `todo!`, `unimplemented!` and `dbg!` nowhere;
+- `unsafe` occurs only in crates/kernels and crates/python/src/lend.rs; `todo!`, `unimplemented!` and `dbg!` nowhere;
 - every library crate takes the workspace's lints;
 - every preset in configs/ is built into the binary;
 - no committed file names an absolute path of somebody's machine.

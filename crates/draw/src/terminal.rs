@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 
 use coact_core::scene::{Color, Scene, Shape};
-use coact_runner::{Error, Result};
+use coact_core::{Error, Result};
 
-use crate::draw::{self, Image};
+use crate::picture::{self, Image};
 
 /// Bounds for the number of columns.
 const COLUMNS: std::ops::RangeInclusive<u32> = 32..=512;
@@ -91,7 +91,7 @@ fn rasterize(scene: &Scene, columns: u32) -> Result<Image> {
         return Err(Error::invalid(format!("a view cannot have {columns} columns; choose 32 to 512")));
     }
     let shapes = scene.shapes.iter().filter(|s| !matches!(s, Shape::Text { .. })).cloned().collect();
-    draw::render(&Scene { shapes, caption: String::new(), ..scene.clone() }, columns)
+    picture::render(&Scene { shapes, caption: String::new(), ..scene.clone() }, columns)
 }
 
 fn pixel(image: &Image, column: u32, row: u32) -> Color {

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coact::draw::{gif, png, render, strip};
 use coact_core::scene::{Color, Scene, Shape};
+use coact_draw::picture::{gif, png, render, strip};
 
 const BLUE: Color = Color(66, 135, 245);
 const GRAY: Color = Color(90, 98, 110);
@@ -69,7 +69,7 @@ fn keep(name: &str, bytes: &[u8]) {
     }
 }
 
-fn pixel(image: &coact::draw::Image, x: f32, y: f32) -> [u8; 3] {
+fn pixel(image: &coact_draw::picture::Image, x: f32, y: f32) -> [u8; 3] {
     let (column, row) = ((image.width as f32 * x) as usize, (image.height as f32 * y) as usize);
     let at = (row * image.width as usize + column) * 4;
     [image.rgba[at], image.rgba[at + 1], image.rgba[at + 2]]

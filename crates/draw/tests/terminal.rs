@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coact::terminal::{colored, plain};
 use coact_core::scene::{Color, Scene, Shape};
+use coact_draw::terminal::{colored, plain};
 
 fn scene() -> Scene {
     let (red, blue) = (Color(255, 0, 0), Color(0, 0, 255));

@@ -4,7 +4,7 @@
 //! that is not finite is left out; a scene whose bounds enclose nothing is an error. Not here: what is shown.
 
 use coact_core::scene::{Color, Scene, Shape};
-use coact_runner::{Error, Result};
+use coact_core::{Error, Result};
 use tiny_skia::{FillRule, LineCap, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
 use crate::font;

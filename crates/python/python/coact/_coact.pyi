@@ -1,0 +1,56 @@
+"""The compiled half of the package; use what `coact` offers instead."""
+
+from typing import Any, TypeAlias, final
+
+import numpy as np
+
+_Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+_Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+_Infos: TypeAlias = dict[str, dict[str, Any]]
+
+__version__: str
+
+class CoactError(ValueError): ...
+
+def listed() -> list[dict[str, Any]]: ...
+def options_of(name: str) -> dict[str, tuple[str, str]]: ...
+@final
+class One:
+    def __new__(
+        cls,
+        name: str,
+        options: str,
+        limit: int | None = None,
+        index: int = 0,
+        mask_in_obs: bool = False,
+        replace_illegal: bool = True,
+    ) -> One: ...
+    def spec(self) -> dict[str, Any]: ...
+    def reset(self, seed: int | None = None) -> tuple[dict[str, Any], _Infos]: ...
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[
+        dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], _Infos
+    ]: ...
+    def state(self) -> _Floats: ...
+    def render_rgb(self, width: int) -> _Pixels: ...
+    def render_text(self, columns: int, color: bool) -> str: ...
+
+@final
+class Batch:
+    def __new__(
+        cls,
+        name: str,
+        options: str,
+        n_envs: int,
+        seed: int,
+        home: int,
+        limit: int | None = None,
+        threads: int | None = None,
+    ) -> Batch: ...
+    def spec(self) -> dict[str, Any]: ...
+    def columns(self) -> dict[str, Any]: ...
+    def reset(self, seed: int | None = None) -> None: ...
+    def step(self, actions: list[np.ndarray[Any, np.dtype[Any]]]) -> None: ...
+    def render_rgb(self, env: int, width: int) -> _Pixels: ...
+    def render_text(self, env: int, columns: int, color: bool) -> str: ...
