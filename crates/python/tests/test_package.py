@@ -78,9 +78,9 @@ def test_types(tmp_path: Path) -> None:
         "reveal_type(coact.parallel_env('simple').agents)\n"
         "coact.batch_env('simple', num_env=2)\n"
     )
-    package = Path(coact.__file__).parent
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(settings)]
-    result = subprocess.run([*command, str(package), str(user)], capture_output=True, text=True)
+    command += ["--package", "coact", "--module", "user"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     out = result.stdout
     assert "numpy.ndarray[" in out and "list[str]" in out, out + result.stderr
     assert out.count("error:") == 1 and 'Missing positional argument "num_envs"' in out, out
