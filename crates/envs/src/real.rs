@@ -39,6 +39,15 @@ pub trait Real:
     type Mask: Copy + Send + Sync + 'static;
     /// A discrete action, one a lane.
     type Int: Copy + Send + Sync + 'static;
+    /// The number in one lane.
+    type One: Real<Mask = bool, Int = u32, One = Self::One> + PartialOrd;
+    /// Number of lanes.
+    const LANES: usize;
+
+    /// The number in lane `lane`, for what no lanes can share.
+    fn lane(self, lane: usize) -> Self::One;
+    /// Writes the number in lane `lane`.
+    fn set_lane(&mut self, lane: usize, value: Self::One);
 
     /// A constant in every lane.
     fn of(value: f64) -> Self;
@@ -85,7 +94,17 @@ macro_rules! scalar {
     ($t:ty) => {
         type Mask = bool;
         type Int = u32;
+        type One = Self;
+        const LANES: usize = 1;
 
+        #[inline(always)]
+        fn lane(self, _lane: usize) -> Self {
+            self
+        }
+        #[inline(always)]
+        fn set_lane(&mut self, _lane: usize, value: Self) {
+            *self = value;
+        }
         #[inline(always)]
         fn of(value: f64) -> Self {
             value as $t
@@ -246,7 +265,17 @@ impl Neg for Lanes {
 impl Real for Lanes {
     type Mask = LaneMask;
     type Int = LaneInt;
+    type One = f32;
+    const LANES: usize = WIDTH;
 
+    #[inline(always)]
+    fn lane(self, lane: usize) -> f32 {
+        self.0[lane]
+    }
+    #[inline(always)]
+    fn set_lane(&mut self, lane: usize, value: f32) {
+        self.0[lane] = value;
+    }
     #[inline(always)]
     fn of(value: f64) -> Self {
         Self([value as f32; WIDTH])

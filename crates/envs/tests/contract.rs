@@ -250,6 +250,13 @@ fn bad_options_are_one_line_errors() {
     refused("simple_spread", json!({"n_agents": 0}), 1, "n_agents is 0");
     refused("simple_spread", json!({"local_ratio": 1.5}), 1, "local_ratio");
     refused("simple_tag", json!({"n_adversaries": 0}), 1, "n_adversaries");
+    refused("simple_tag", json!({"curriculum_stage": 3}), 1, "curriculum_stage is 3; use 0 to 2");
+    refused("simple_spread", json!({"n_agent_neighbors": 0}), 1, "n_agent_neighbors is 0");
+    refused("simple_adversary", json!({"n_landmark_neighbors": 65}), 1, "n_landmark_neighbors is 65");
+    refused("simple_formation", json!({"n_agents": 65}), 1, "n_agents is 65");
+    refused("simple_line", json!({"max_cycles": 0}), 1, "max_cycles");
+    refused("collect_treasure", json!({"n_deposits": 7}), 1, "n_deposits is 7; use 1 to 6");
+    refused("collect_treasure", json!({"max_cycles": 0}), 1, "max_cycles");
     refused("simple", json!({"max_cycles": 0}), 1, "max_cycles");
     refused("simple_reference", json!({"local_ratio": 1.5}), 1, "local_ratio");
     refused("simple_world_comm", json!({"n_food": 0}), 1, "n_food");
@@ -319,6 +326,9 @@ fn continuous_actions_move_the_particles() {
         "simple_push",
         "simple_reference",
         "simple_world_comm",
+        "simple_formation",
+        "simple_line",
+        "collect_treasure",
     ] {
         let entry = coact_envs::find(name).unwrap();
         let mut env = entry.build(&serde_json::json!({"continuous": true}), 4).unwrap();

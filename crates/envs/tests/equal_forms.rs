@@ -91,6 +91,27 @@ fn particles_are_equal() {
     compare(Tag::new(&hunt).unwrap(), &hunt, 18, 600);
     let adversary = AdversaryOptions::default();
     compare(Adversary::new(&adversary).unwrap(), &adversary, 17, 200);
+    // Neighbors in order, endings before the limit, stages.
+    let (n_agent_neighbors, n_landmark_neighbors) = (Some(2), Some(3));
+    let near = AdversaryOptions { n_agents: 3, n_agent_neighbors, n_landmark_neighbors, ..adversary };
+    compare(Adversary::new(&near).unwrap(), &near, 17, 200);
+    let covered = SpreadOptions {
+        n_agents: 1,
+        terminate_on_success: true,
+        curriculum_stage: Some(0),
+        n_agent_neighbors: Some(1),
+        max_cycles: 200,
+        ..Default::default()
+    };
+    assert!(compare(Spread::new(&covered).unwrap(), &covered, 21, 1000) > 21 * 5);
+    let caught = TagOptions {
+        terminate_on_success: true,
+        curriculum_stage: Some(0),
+        n_agent_neighbors,
+        n_landmark_neighbors,
+        ..hunt
+    };
+    compare(Tag::new(&caught).unwrap(), &caught, 18, 600);
     for continuous in [false, true] {
         let options = SimpleOptions { continuous, ..Default::default() };
         compare(Simple::new(&options).unwrap(), &options, 2, 200);

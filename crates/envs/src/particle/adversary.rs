@@ -5,11 +5,13 @@
 //! [`super::world`].
 //!
 //! # Parameters
-//! `n_agents` good agents (2), as many landmarks; `max_cycles` (25); `continuous` (false).
+//! `n_agents` good agents (2), as many landmarks; `n_agent_neighbors` and `n_landmark_neighbors` (null: all);
+//! `max_cycles` (25); `continuous` (false).
 //!
 //! # Observation (unbounded, no velocities)
 //! `adversary` (4 N): landmarks relative to itself (2 N), other agents relative to itself (2 N).
-//! `agent` (2 + 4 N): goal relative to itself (2), landmarks (2 N), other agents (2 N).
+//! `agent` (2 + 4 N): goal relative to itself (2), landmarks (2 N), other agents (2 N). With numbers of neighbors only the
+//! nearest ones, nearest first, and zeros where there are fewer.
 //!
 //! # Rewards and ends
 //! Adversary: minus its distance to the goal. Good agents, all the same: the adversary's distance minus the
@@ -26,8 +28,9 @@ use coact_core::scene::Color;
 use coact_core::{Result, Stream};
 use serde::{Deserialize, Serialize};
 
+use super::nearest::{nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset};
-use super::{Group, Particle, Row, Scenario, check_count, draw_one_hot, goal_place, points};
+use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, draw_one_hot, goal_place, points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -38,6 +41,10 @@ use crate::rules::{self, OneCopy};
 pub struct AdversaryOptions {
     /// Number of good agents, and of landmarks.
     pub n_agents: usize,
+    /// Other agents that an agent observes; all if none.
+    pub n_agent_neighbors: Option<usize>,
+    /// Landmarks that an agent observes; all if none.
+    pub n_landmark_neighbors: Option<usize>,
     /// Steps after which an episode is truncated.
     pub max_cycles: u32,
     /// Whether actions are five strengths instead of one of five.
@@ -47,7 +54,13 @@ pub struct AdversaryOptions {
 impl Default for AdversaryOptions {
     /// The values of `simple_adversary_v3`.
     fn default() -> Self {
-        Self { n_agents: 2, max_cycles: 25, continuous: false }
+        Self {
+            n_agents: 2,
+            n_agent_neighbors: None,
+            n_landmark_neighbors: None,
+            max_cycles: 25,
+            continuous: false,
+        }
     }
 }
 
@@ -58,6 +71,8 @@ pub const ENTRY: EnvEntry = EnvEntry {
     origin: "mpe2 1.1.1 simple_adversary_v3",
     options: &[
         OptionInfo { name: "n_agents", default: "2", explain: "number of good agents, and of landmarks" },
+        super::N_AGENT_NEIGHBORS,
+        super::N_LANDMARK_NEIGHBORS,
         super::MAX_CYCLES,
         super::CONTINUOUS,
     ],
@@ -71,6 +86,8 @@ pub const ENTRY: EnvEntry = EnvEntry {
 #[derive(Debug, Clone)]
 pub struct Adversary {
     n_landmarks: usize,
+    n_agent_neighbors: Option<usize>,
+    n_landmark_neighbors: Option<usize>,
 }
 
 impl Adversary {
@@ -80,16 +97,22 @@ impl Adversary {
     /// No good agents, too many, or no steps.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(options: &AdversaryOptions) -> Result<Particle<Self>> {
-        let n = options.n_agents;
+        let AdversaryOptions { n_agents: n, n_agent_neighbors, n_landmark_neighbors, max_cycles, continuous } =
+            *options;
         check_count(Self::NAME, "n_agents", n, 1)?;
+        check_neighbors(Self::NAME, n_agent_neighbors, n_landmark_neighbors)?;
         let world = World::new(vec![Body::agent(0.15, false); n + 1], vec![Body::landmark(0.08, false); n]);
-        let seen = [points("landmarks", n), points("others", n)];
+        let seen = [
+            points("landmarks", n_landmark_neighbors.unwrap_or(n)),
+            points("others", n_agent_neighbors.unwrap_or(n)),
+        ];
         let knowing = [points("goal", 1)].into_iter().chain(seen.clone()).collect();
         let groups = vec![
             Group { name: "adversary", n_agents: 1, obs: seen.to_vec(), n_actions: 5 },
             Group { name: "agent", n_agents: n, obs: knowing, n_actions: 5 },
         ];
-        Particle::assemble(Self { n_landmarks: n }, world, groups, options.continuous, options.max_cycles)
+        let scenario = Self { n_landmarks: n, n_agent_neighbors, n_landmark_neighbors };
+        Particle::assemble(scenario, world, groups, continuous, max_cycles)
     }
 }
 
@@ -123,11 +146,22 @@ impl Scenario for Adversary {
         if agent > 0 {
             row.push(offset(goal_place(world, vars, &vars[world.n_vars()..]), me));
         }
-        for landmark in 0..self.n_landmarks {
-            row.push(offset(world.landmark(vars, landmark), me));
+        let n = self.n_landmarks;
+        match self.n_landmark_neighbors {
+            None => (0..n).for_each(|l| row.push(offset(world.landmark(vars, l), me))),
+            Some(count) => nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l)),
         }
-        for other in (0..world.agents.len()).filter(|o| *o != agent) {
-            row.push(offset(world.agent(vars, other), me));
+        let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
+        match self.n_agent_neighbors {
+            None => (0..n).for_each(|i| row.push(offset(other(i), me))),
+            Some(count) => nearest_offsets(row.take(2 * count), me, n, other),
+        }
+    }
+
+    fn margin(&self, world: &World, vars: &[f64]) -> f64 {
+        match self.n_agent_neighbors.or(self.n_landmark_neighbors) {
+            Some(_) => order_margin(world, vars),
+            None => f64::INFINITY,
         }
     }
 

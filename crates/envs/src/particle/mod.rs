@@ -1,7 +1,7 @@
 //! The particle world: discs that push, chase, hide and talk on a plane; exact to mpe2 1.1.1.
 //!
 //! One file a scenario. What they share is here: episodes of 25 steps that a time limit truncates
-//! (nobody terminates), the five pushes (0 none, 1 left, 2 right, 3 down, 4 up; continuous: five strengths in
+//! (nobody terminates, unless `terminate_on_success` asks for it), the five pushes (0 none, 1 left, 2 right, 3 down, 4 up; continuous: five strengths in
 //! 0..=1 of which right minus left and up minus down count), starts uniform on [-1, 1]^2 at rest, and the global
 //! state: `x, y, vx, vy` of every agent, `x, y` of every landmark, the goal as a one-hot where there is one, and
 //! the last word where agents speak.
@@ -10,12 +10,17 @@
 
 pub mod adversary;
 pub mod crypto;
+pub mod formation;
+pub mod line;
+mod matching;
+mod nearest;
 pub mod push;
 pub mod reference;
 pub mod simple;
 pub mod speaker_listener;
 pub mod spread;
 pub mod tag;
+pub mod treasure;
 pub mod world;
 pub mod world_comm;
 
@@ -35,6 +40,27 @@ pub(crate) const CONTINUOUS: OptionInfo = OptionInfo {
     name: "continuous",
     default: "false",
     explain: "strengths in 0..=1 instead of one of some actions",
+};
+
+pub(crate) const TERMINATE_ON_SUCCESS: OptionInfo = OptionInfo {
+    name: "terminate_on_success",
+    default: "false",
+    explain: "an episode terminates when the task is accomplished",
+};
+pub(crate) const CURRICULUM_STAGE: OptionInfo = OptionInfo {
+    name: "curriculum_stage",
+    default: "null",
+    explain: "stage of the original's curriculum, from 0; null: the whole task",
+};
+pub(crate) const N_AGENT_NEIGHBORS: OptionInfo = OptionInfo {
+    name: "n_agent_neighbors",
+    default: "null",
+    explain: "other agents that an agent observes, the nearest first; null: all, in order",
+};
+pub(crate) const N_LANDMARK_NEIGHBORS: OptionInfo = OptionInfo {
+    name: "n_landmark_neighbors",
+    default: "null",
+    explain: "landmarks that an agent observes, the nearest first; null: all, in order",
 };
 
 /// What an agent does: one of some actions, or raw numbers.
@@ -73,6 +99,12 @@ pub trait Scenario: Clone + Send + Sync + 'static {
         1.0
     }
 
+    /// Draws the places of landmarks, `x, y` of each; by default uniform in [`Scenario::landmark_range`].
+    fn place(&self, rng: &mut Stream, landmarks: &mut [f32]) {
+        let range = self.landmark_range();
+        landmarks.iter_mut().for_each(|v| *v = rng.range(-range, range));
+    }
+
     /// Where among the extra variables the last word of an agent lies, behind all goals; empty for a silent one.
     fn word(&self, agent: usize) -> Range<usize> {
         let _ = agent;
@@ -84,6 +116,20 @@ pub trait Scenario: Clone + Send + Sync + 'static {
 
     /// Observation of one agent.
     fn observe<R: Real>(&self, world: &World, vars: &[R], agent: usize, obs: &mut [R]);
+
+    /// Whether the task is accomplished, which ends the process for all agents.
+    #[inline(always)]
+    fn accomplished<R: Real>(&self, world: &World, vars: &[R]) -> R::Mask {
+        let _ = (world, vars);
+        R::mask_of(false)
+    }
+
+    /// How far a moment is from one in which rewards, endings or the order of an observation would jump, beyond contacts
+    /// of bodies; a replay in single precision stops where that is too near.
+    fn margin(&self, world: &World, vars: &[f64]) -> f64 {
+        let _ = (world, vars);
+        f64::INFINITY
+    }
 
     /// Color of an agent in pictures.
     fn color(&self, agent: usize) -> Color {
@@ -183,8 +229,7 @@ impl<S: Scenario> Rules for Particle<S> {
         for agent in agents.chunks_exact_mut(4) {
             agent.copy_from_slice(&[rng.range(-1.0, 1.0), rng.range(-1.0, 1.0), 0.0, 0.0]);
         }
-        let range = self.scenario.landmark_range();
-        landmarks.iter_mut().for_each(|v| *v = rng.range(-range, range));
+        self.scenario.place(rng, landmarks);
     }
 
     #[inline(always)]
@@ -214,23 +259,12 @@ impl<S: Scenario> Rules for Particle<S> {
             if !body.movable {
                 continue;
             }
-            let strength = R::of(body.accel);
-            let push = match given {
-                Given::Raw(a) => [(a[2] - a[1]) * strength, (a[4] - a[3]) * strength],
-                Given::Symbol(a) => [(2, 1), (4, 3)].map(|(plus, minus)| {
-                    // One action a word for each move.
-                    let mut push = signed::<R>(a, plus, minus, strength);
-                    for word in 1..n_words {
-                        push = push + signed::<R>(a, plus + MOVES * word, minus + MOVES * word, strength);
-                    }
-                    push
-                }),
-            };
+            let push = push(given, n_words, R::of(body.accel));
             scratch[2 * agent..2 * agent + 2].copy_from_slice(&push);
         }
         self.world.step(world, scratch);
         self.scenario.reward(&self.world, vars, outcome.reward);
-        outcome.terminated.fill(R::mask_of(false));
+        outcome.terminated.fill(self.scenario.accomplished(&self.world, vars));
     }
 
     #[inline(always)]
@@ -300,6 +334,22 @@ fn say<R: Real>(kept: &mut [R], given: Given<'_, R>, moves: bool) {
     }
 }
 
+/// Force of an agent that moves and says one of `n_words` words.
+#[inline(always)]
+fn push<R: Real>(given: Given<'_, R>, n_words: u32, strength: R) -> [R; 2] {
+    match given {
+        Given::Raw(a) => [(a[2] - a[1]) * strength, (a[4] - a[3]) * strength],
+        Given::Symbol(a) => [(2, 1), (4, 3)].map(|(plus, minus)| {
+            // One action a word for each move.
+            let mut push = signed::<R>(a, plus, minus, strength);
+            for word in 1..n_words {
+                push = push + signed::<R>(a, plus + MOVES * word, minus + MOVES * word, strength);
+            }
+            push
+        }),
+    }
+}
+
 /// `strength` for action `plus`, its negative for action `minus`, else 0.
 #[inline(always)]
 fn signed<R: Real>(action: R::Int, plus: u32, minus: u32, strength: R) -> R {
@@ -344,6 +394,13 @@ impl<'a, R: Real> Row<'a, R> {
         self.at += K;
     }
 
+    /// The next `count` numbers, to be written.
+    #[inline(always)]
+    pub fn take(&mut self, count: usize) -> &mut [R] {
+        self.at += count;
+        &mut self.out[self.at - count..self.at]
+    }
+
     #[inline(always)]
     pub fn extend(&mut self, values: &[R]) {
         self.out[self.at..self.at + values.len()].copy_from_slice(values);
@@ -354,6 +411,23 @@ impl<'a, R: Real> Row<'a, R> {
 /// Two components named `name` for each of `count`.
 pub(crate) fn points(name: &str, count: usize) -> ObsField {
     ObsField::unbounded(name, 2 * count)
+}
+
+/// Refuses a number of neighbors that cannot be shown.
+pub(crate) fn check_neighbors(env: &str, agents: Option<usize>, landmarks: Option<usize>) -> Result<()> {
+    agents.map_or(Ok(()), |n| check_count(env, "n_agent_neighbors", n, 1))?;
+    landmarks.map_or(Ok(()), |n| check_count(env, "n_landmark_neighbors", n, 1))
+}
+
+/// Refuses a stage that a curriculum does not have.
+pub(crate) fn check_stage(env: &str, stage: Option<usize>, n_stages: usize) -> Result<()> {
+    match stage {
+        Some(stage) if stage >= n_stages => {
+            let last = n_stages - 1;
+            Err(Error::invalid(format!("{env}: curriculum_stage is {stage}; use 0 to {last}, or null")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a number of bodies that makes no world.

@@ -4,16 +4,19 @@
 //! Agents (radius 0.15) collide with each other, not with landmarks; see [`super::world`].
 //!
 //! # Parameters
-//! `n_agents` (3), as many landmarks; `local_ratio` (0.5); `scale` (`mpe2`, see [`Scale`]); `max_cycles` (25);
-//! `continuous` (false).
+//! `n_agents` (3), as many landmarks; `local_ratio` (0.5); `scale` (`mpe2`, see [`Scale`]); `curriculum_stage` (null; 0:
+//! bumps cost nothing; 1: the whole task); `terminate_on_success` (false); `n_agent_neighbors` and
+//! `n_landmark_neighbors` (null: all); `max_cycles` (25); `continuous` (false).
 //!
 //! # Observation (6 N an agent, unbounded)
 //! Own velocity (2), own position (2), landmarks relative to itself (2 N), other agents relative to itself
-//! (2 (N - 1)), and the words of others (2 (N - 1), always 0: agents are silent; kept for equality with mpe2).
+//! (2 (N - 1)), and the words of others (2 (N - 1), always 0: agents are silent; kept for equality with mpe2). With numbers
+//! of neighbors only the nearest ones, nearest first, and zeros where there are fewer.
 //!
 //! # Rewards and ends
 //! `(1 - local_ratio) global + local_ratio local` with global = - sum over landmarks of the distance of the
-//! nearest agent, and local = -1 for each other agent nearer than 0.3. Truncated after 25 steps.
+//! nearest agent, and local = -1 for each other agent nearer than 0.3. Truncated after 25 steps; with
+//! `terminate_on_success` an episode terminates when every landmark has an agent nearer than 0.1.
 //!
 //! # Returns
 //! Summed over three agents: random policy -79.5; a hand-made controller -25.0; a beam search -18.3 (estimate of
@@ -26,8 +29,9 @@
 use coact_core::Result;
 use serde::{Deserialize, Serialize};
 
+use super::nearest::{nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset, square};
-use super::{Group, Particle, Row, Scenario, check_count, points};
+use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -56,6 +60,14 @@ pub struct SpreadOptions {
     pub local_ratio: f64,
     /// On which scale agents are paid.
     pub scale: Scale,
+    /// 0: bumps cost nothing; 1 or none: the whole task.
+    pub curriculum_stage: Option<usize>,
+    /// Whether an episode terminates when all landmarks are covered.
+    pub terminate_on_success: bool,
+    /// Other agents that an agent observes; all if none.
+    pub n_agent_neighbors: Option<usize>,
+    /// Landmarks that an agent observes; all if none.
+    pub n_landmark_neighbors: Option<usize>,
     /// Steps after which an episode is truncated.
     pub max_cycles: u32,
     /// Whether actions are five strengths instead of one of five.
@@ -65,7 +77,17 @@ pub struct SpreadOptions {
 impl Default for SpreadOptions {
     /// The values of `simple_spread_v3`.
     fn default() -> Self {
-        Self { n_agents: 3, local_ratio: 0.5, scale: Scale::Mpe2, max_cycles: 25, continuous: false }
+        Self {
+            n_agents: 3,
+            local_ratio: 0.5,
+            scale: Scale::Mpe2,
+            curriculum_stage: None,
+            terminate_on_success: false,
+            n_agent_neighbors: None,
+            n_landmark_neighbors: None,
+            max_cycles: 25,
+            continuous: false,
+        }
     }
 }
 
@@ -86,6 +108,10 @@ pub const ENTRY: EnvEntry = EnvEntry {
             default: "\"mpe2\"",
             explain: "scale of the reward: mpe2, pettingzoo (before 2023), openai (2017, EPyMARL) or mappo",
         },
+        super::CURRICULUM_STAGE,
+        super::TERMINATE_ON_SUCCESS,
+        super::N_AGENT_NEIGHBORS,
+        super::N_LANDMARK_NEIGHBORS,
         super::MAX_CYCLES,
         super::CONTINUOUS,
     ],
@@ -100,17 +126,28 @@ pub const ENTRY: EnvEntry = EnvEntry {
 pub struct Spread {
     local_ratio: f64,
     scale: Scale,
+    bumps_cost: bool,
+    terminate_on_success: bool,
+    n_agent_neighbors: Option<usize>,
+    n_landmark_neighbors: Option<usize>,
 }
+
+/// Distance within which an agent covers a landmark.
+const COVERED: f64 = 0.1;
 
 impl Spread {
     /// Checks the options.
     ///
     /// # Errors
-    /// No agents, too many, no steps, or a ratio outside 0..=1.
+    /// No agents or neighbors, too many, no steps, a ratio outside 0..=1, or no such stage.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(options: &SpreadOptions) -> Result<Particle<Self>> {
-        let SpreadOptions { n_agents: n, local_ratio, scale, max_cycles, continuous } = options.clone();
+        let SpreadOptions { n_agents: n, local_ratio, scale, curriculum_stage, terminate_on_success, .. } =
+            *options;
+        let SpreadOptions { n_agent_neighbors, n_landmark_neighbors, max_cycles, continuous, .. } = *options;
         check_count(Self::NAME, "n_agents", n, 1)?;
+        check_neighbors(Self::NAME, n_agent_neighbors, n_landmark_neighbors)?;
+        check_stage(Self::NAME, curriculum_stage, 2)?;
         if !(0.0..=1.0).contains(&local_ratio) {
             let text = format!("{}: local_ratio is {local_ratio}; use 0 to 1", Self::NAME);
             return Err(coact_core::Error::invalid(text));
@@ -119,12 +156,20 @@ impl Spread {
         let obs = vec![
             points("velocity", 1),
             points("position", 1),
-            points("landmarks", n),
-            points("others", n - 1),
-            coact_core::ObsField::new("words", 2 * (n - 1), 0.0, 0.0),
+            points("landmarks", n_landmark_neighbors.unwrap_or(n)),
+            points("others", n_agent_neighbors.unwrap_or(n - 1)),
+            coact_core::ObsField::new("words", 2 * n_agent_neighbors.unwrap_or(n - 1), 0.0, 0.0),
         ];
         let group = Group { name: "agent", n_agents: n, obs, n_actions: 5 };
-        Particle::assemble(Self { local_ratio, scale }, world, vec![group], continuous, max_cycles)
+        let scenario = Self {
+            local_ratio,
+            scale,
+            bumps_cost: curriculum_stage != Some(0),
+            terminate_on_success,
+            n_agent_neighbors,
+            n_landmark_neighbors,
+        };
+        Particle::assemble(scenario, world, vec![group], continuous, max_cycles)
     }
 }
 
@@ -150,7 +195,7 @@ impl Scenario for Spread {
         }
         let shared = global * R::of(1.0 - self.local_ratio);
         reward.fill(R::of(0.0));
-        for a in 0..n {
+        for a in 0..if self.bumps_cost { n } else { 0 } {
             for b in a + 1..n {
                 let reach = world.agents[a].size + world.agents[b].size;
                 let apart = distance(world.agent(vars, a), world.agent(vars, b));
@@ -162,11 +207,13 @@ impl Scenario for Spread {
         match self.scale {
             Scale::Mpe2 => reward.iter_mut().for_each(|r| *r = shared + *r * R::of(self.local_ratio)),
             Scale::PettingZoo => {
-                let paid = |r: R| shared + (r - R::of(1.0)) * R::of(self.local_ratio);
+                let own = R::of(if self.bumps_cost { 1.0 } else { 0.0 });
+                let paid = |r: R| shared + (r - own) * R::of(self.local_ratio);
                 reward.iter_mut().for_each(|r| *r = paid(*r));
             }
             Scale::OpenAi | Scale::Mappo => {
-                let bumps = reward.iter().fold(R::of(-(n as f64)), |sum, r| sum + *r);
+                let own = if self.bumps_cost { -(n as f64) } else { 0.0 };
+                let bumps = reward.iter().fold(R::of(own), |sum, r| sum + *r);
                 reward.fill(global * R::of(n as f64) + bumps);
             }
         }
@@ -179,15 +226,56 @@ impl Scenario for Spread {
         let mut row = Row::new(obs);
         row.push(world.velocity(vars, agent));
         row.push(me);
-        for landmark in 0..n {
-            row.push(offset(world.landmark(vars, landmark), me));
+        match self.n_landmark_neighbors {
+            None => (0..n).for_each(|l| row.push(offset(world.landmark(vars, l), me))),
+            Some(count) => nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l)),
         }
-        for other in (0..n).filter(|o| *o != agent) {
-            row.push(offset(world.agent(vars, other), me));
+        match self.n_agent_neighbors {
+            None => {
+                (0..n)
+                    .filter(|o| *o != agent)
+                    .for_each(|other| row.push(offset(world.agent(vars, other), me)));
+            }
+            Some(count) => {
+                let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
+                nearest_offsets(row.take(2 * count), me, n - 1, other);
+            }
         }
-        for _ in 1..n {
+        for _ in 0..self.n_agent_neighbors.unwrap_or(n - 1) {
             row.push([R::of(0.0); 2]);
         }
+    }
+
+    #[inline(always)]
+    fn accomplished<R: Real>(&self, world: &World, vars: &[R]) -> R::Mask {
+        let mut all = R::mask_of(self.terminate_on_success);
+        if !self.terminate_on_success {
+            return all;
+        }
+        for landmark in 0..world.landmarks.len() {
+            let mut covered = R::mask_of(false);
+            for agent in 0..world.agents.len() {
+                let apart = distance(world.agent(vars, agent), world.landmark(vars, landmark));
+                covered = R::or(covered, apart.less(R::of(COVERED)));
+            }
+            all = R::and(all, covered);
+        }
+        all
+    }
+
+    fn margin(&self, world: &World, vars: &[f64]) -> f64 {
+        let mut margin = f64::INFINITY;
+        if self.n_agent_neighbors.or(self.n_landmark_neighbors).is_some() {
+            margin = order_margin(world, vars);
+        }
+        if self.terminate_on_success {
+            let n = world.agents.len();
+            for (landmark, agent) in (0..n).flat_map(|l| (0..n).map(move |a| (l, a))) {
+                let apart = distance(world.agent(vars, agent), world.landmark(vars, landmark));
+                margin = margin.min((apart - COVERED).abs());
+            }
+        }
+        margin
     }
 }
 

@@ -11,6 +11,7 @@ mod normalizer;
 mod particle;
 mod record;
 mod rware;
+mod treasure;
 
 use coact_core::{Error, Result};
 use serde::Serialize;
@@ -59,7 +60,10 @@ pub fn verify_trace(value: &Value) -> Result<Certificate> {
         "lbf" => lbf::verify(value),
         "rware" => rware::verify(value),
         "rl_vecnormalize" => normalizer::verify(value),
+        "mpe_collect_treasure" => treasure::verify(value),
         "mpe_simple"
+        | "mpe_simple_formation"
+        | "mpe_simple_line"
         | "mpe_simple_spread"
         | "mpe_simple_speaker_listener"
         | "mpe_simple_adversary"
@@ -69,8 +73,8 @@ pub fn verify_trace(value: &Value) -> Result<Certificate> {
         | "mpe_simple_tag"
         | "mpe_simple_world_comm" => particle::verify(value, name),
         other => Err(Error::invalid(format!(
-            "no environment replays traces named `{other}`; known: cartpole, lbf, rware, mpe_simple, \
-             mpe_simple_adversary, mpe_simple_crypto, mpe_simple_push, mpe_simple_reference, \
+            "no environment replays traces named `{other}`; known: cartpole, lbf, rware, mpe_collect_treasure, \
+             mpe_simple, mpe_simple_adversary, mpe_simple_crypto, mpe_simple_formation, mpe_simple_line, mpe_simple_push, mpe_simple_reference, \
              mpe_simple_speaker_listener, mpe_simple_spread, mpe_simple_tag, mpe_simple_world_comm, rl_vecnormalize"
         ))),
     }

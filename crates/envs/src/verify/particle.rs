@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::{Certificate, Comparison, Replayed, Tally, read, torn, widened};
 use crate::particle::adversary::{Adversary, AdversaryOptions};
 use crate::particle::crypto::{Crypto, CryptoOptions};
+use crate::particle::formation::{Formation, FormationOptions};
+use crate::particle::line::{Line, LineOptions};
 use crate::particle::push::{Push, PushOptions};
 use crate::particle::reference::{Reference, ReferenceOptions};
 use crate::particle::simple::{Simple, SimpleOptions};
@@ -18,12 +20,16 @@ use crate::particle::tag::{Tag, TagOptions};
 use crate::particle::world::distance;
 use crate::particle::world_comm::{WorldComm, WorldCommOptions};
 use crate::particle::{Particle, Scenario};
+use crate::registry::parse;
 use crate::rules::{ActionsOf, Outcome, Rules};
 
 #[derive(Debug, Deserialize)]
 struct File {
     agent_order: Vec<String>,
     local_ratio: Option<f64>,
+    /// Options of the scenario, by our names.
+    #[serde(default)]
+    options: Value,
     #[serde(default)]
     entities: Vec<Entity>,
     cases: Vec<Case>,
@@ -47,6 +53,8 @@ struct Case {
     obs: BTreeMap<String, Vec<Vec<f64>>>,
     comm: Option<Vec<Vec<Vec<f64>>>>,
     done_at: Option<u32>,
+    /// Step in which the process ended, if it did.
+    terminated_at: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,50 +90,58 @@ pub(super) fn verify(value: &Value, name: &str) -> Result<Certificate> {
     let file: File = read(value, name)?;
     let n = file.agent_order.len();
     let hunters = file.agent_order.iter().filter(|a| a.starts_with("adversary")).count();
-    let n_obstacles = file.cases.first().map_or(0, |c| c.init.landmarks_pos.len());
+    let n_landmarks = file.cases.first().map_or(0, |c| c.init.landmarks_pos.len());
+    let options = &file.options;
+    let ratio = |given: f64| file.local_ratio.unwrap_or(given);
     match name {
         "mpe_simple" => replay_all(value, name, &file, |continuous| {
-            Simple::new(&SimpleOptions { continuous, ..Default::default() })
+            Simple::new(&SimpleOptions { continuous, ..parse(name, options)? })
         }),
         "mpe_simple_spread" => replay_all(value, name, &file, |continuous| {
-            let local_ratio = file.local_ratio.unwrap_or(0.5);
-            Spread::new(&SpreadOptions { n_agents: n, local_ratio, continuous, ..Default::default() })
+            let given: SpreadOptions = parse(name, options)?;
+            let local_ratio = ratio(given.local_ratio);
+            Spread::new(&SpreadOptions { n_agents: n, local_ratio, continuous, ..given })
+        }),
+        "mpe_simple_formation" => replay_all(value, name, &file, |continuous| {
+            Formation::new(&FormationOptions { n_agents: n, continuous, ..parse(name, options)? })
+        }),
+        "mpe_simple_line" => replay_all(value, name, &file, |continuous| {
+            Line::new(&LineOptions { n_agents: n, continuous, ..parse(name, options)? })
         }),
         "mpe_simple_speaker_listener" => replay_all(value, name, &file, |continuous| {
-            SpeakerListener::new(&SpeakerListenerOptions { continuous, ..Default::default() })
+            SpeakerListener::new(&SpeakerListenerOptions { continuous, ..parse(name, options)? })
         }),
         "mpe_simple_adversary" => replay_all(value, name, &file, |continuous| {
             let n_agents = n - hunters.min(n);
-            Adversary::new(&AdversaryOptions { n_agents, continuous, ..Default::default() })
+            Adversary::new(&AdversaryOptions { n_agents, continuous, ..parse(name, options)? })
         }),
         "mpe_simple_crypto" => replay_all(value, name, &file, |continuous| {
-            Crypto::new(&CryptoOptions { continuous, ..Default::default() })
+            Crypto::new(&CryptoOptions { continuous, ..parse(name, options)? })
         }),
         "mpe_simple_push" => replay_all(value, name, &file, |continuous| {
-            Push::new(&PushOptions { continuous, ..Default::default() })
+            Push::new(&PushOptions { continuous, ..parse(name, options)? })
         }),
         "mpe_simple_reference" => replay_all(value, name, &file, |continuous| {
-            let local_ratio = file.local_ratio.unwrap_or(0.5);
-            Reference::new(&ReferenceOptions { local_ratio, continuous, ..Default::default() })
+            let given: ReferenceOptions = parse(name, options)?;
+            let local_ratio = ratio(given.local_ratio);
+            Reference::new(&ReferenceOptions { local_ratio, continuous, ..given })
         }),
         "mpe_simple_world_comm" => replay_all(value, name, &file, |continuous| {
             let hunters = file.agent_order.iter().filter(|a| a.contains("adversary")).count();
             let count = |kind: &str| file.entities.iter().filter(|e| e.name.starts_with(kind)).count();
-            let options = WorldCommOptions {
-                n_adversaries: hunters,
-                n_agents: n - hunters,
-                continuous,
-                ..Default::default()
-            };
+            let given: WorldCommOptions = parse(name, options)?;
+            let counted =
+                WorldCommOptions { n_adversaries: hunters, n_agents: n - hunters, continuous, ..given };
             if file.entities.is_empty() {
-                return WorldComm::new(&options);
+                return WorldComm::new(&counted);
             }
             let (n_obstacles, n_food, n_forests) = (count("landmark"), count("food"), count("forest"));
-            WorldComm::new(&WorldCommOptions { n_obstacles, n_food, n_forests, ..options })
+            WorldComm::new(&WorldCommOptions { n_obstacles, n_food, n_forests, ..counted })
         }),
         _ => replay_all(value, name, &file, |continuous| {
             let (n_adversaries, n_agents) = (hunters, n - hunters.min(n));
-            Tag::new(&TagOptions { n_adversaries, n_agents, n_obstacles, continuous, ..Default::default() })
+            let given: TagOptions = parse(name, options)?;
+            Tag::new(&TagOptions { n_adversaries, n_agents, n_obstacles: n_landmarks, continuous, ..given })
         }),
     }
 }
@@ -182,6 +198,9 @@ fn check<S: Scenario>(rules: &Particle<S>, case: &Case) -> Result<(), &'static s
     };
     if spoken > 0 && !said(&init.agents_comm) {
         return Err("the first word is missing");
+    }
+    if case.terminated_at.is_some_and(|step| step != n_steps) {
+        return Err("there are steps after the end, or the end is missing");
     }
     if case.rewards.len() != n_steps {
         return Err("actions and rewards differ in number");
@@ -264,7 +283,11 @@ fn replay<R: Replayed, S: Scenario>(
             comparison.close(places, &widened(&vars[..4 * n]), theirs.as_flattened(), tol);
         }
         comparison.close(|| format!("rewards of step {step}"), &widened(&reward), &case.rewards[t], tol);
-        comparison.same(|| format!("termination in step {step}"), terminated.contains(&true), false);
+        let ended = case.terminated_at == Some(step);
+        // The original truncates an episode that is accomplished in its last step.
+        if ended || limit != Some(step as u32) {
+            comparison.same(|| format!("termination in step {step}"), terminated.contains(&true), ended);
+        }
         if let Some(comm) = &case.comm {
             let extra = &vars[world.n_vars()..];
             for agent in 0..n {
@@ -319,7 +342,7 @@ fn contact<S: Scenario>(rules: &Particle<S>, vars: &[f64]) -> Contact {
     let n = world.agents.len();
     let bodies: Vec<_> = world.agents.iter().chain(&world.landmarks).collect();
     let place = |i: usize| if i < n { world.agent(vars, i) } else { world.landmark(vars, i - n) };
-    let mut found = Contact { margin: f64::INFINITY, felt: false };
+    let mut found = Contact { margin: rules.scenario().margin(world, vars), felt: false };
     for a in 0..n {
         for b in a + 1..bodies.len() {
             let gap = distance(place(a), place(b)) - bodies[a].size - bodies[b].size;

@@ -7,14 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::cartpole::{CartPole, CartPoleOptions};
 use crate::lbf::{Foraging, ForagingOptions, Task};
 use crate::particle::{
-    Particle, Scenario, adversary, crypto, push, reference, simple, speaker_listener, spread, tag, world_comm,
+    Particle, Scenario, adversary, crypto, formation, line, push, reference, simple, speaker_listener,
+    spread, tag, world_comm,
 };
 use crate::registry::parse;
 use crate::rules::{ActionsOf, Outcome, Rules};
 use crate::rware::{RewardScheme, Warehouse, WarehouseEnv, WarehouseOptions};
 
 /// Steps whose observations are kept.
-fn is_kept(step: usize) -> bool {
+pub(super) fn is_kept(step: usize) -> bool {
     step <= 1 || step.is_multiple_of(5)
 }
 
@@ -47,6 +48,9 @@ pub fn record_trace(name: &str, options: &Value, seed: u64, episodes: u32) -> Re
         "simple" => particle!(simple, Simple),
         "simple_adversary" => particle!(adversary, Adversary),
         "simple_crypto" => particle!(crypto, Crypto),
+        "simple_formation" => particle!(formation, Formation),
+        "simple_line" => particle!(line, Line),
+        "collect_treasure" => super::treasure::record(options, seed, episodes),
         "simple_push" => particle!(push, Push),
         "simple_reference" => particle!(reference, Reference),
         "simple_speaker_listener" => particle!(speaker_listener, SpeakerListener),
@@ -54,14 +58,14 @@ pub fn record_trace(name: &str, options: &Value, seed: u64, episodes: u32) -> Re
         "simple_tag" => particle!(tag, Tag),
         "simple_world_comm" => particle!(world_comm, WorldComm),
         other => Err(Error::invalid(format!(
-            "traces of `{other}` are not recorded; known: cartpole, lbf/..., rware/..., simple, simple_adversary, \
-             simple_crypto, simple_push, simple_reference, simple_speaker_listener, simple_spread, simple_tag, \
+            "traces of `{other}` are not recorded; known: cartpole, collect_treasure, lbf/..., rware/..., simple, \
+             simple_adversary, simple_crypto, simple_formation, simple_line, simple_push, simple_reference, simple_speaker_listener, simple_spread, simple_tag, \
              simple_world_comm"
         ))),
     }
 }
 
-fn file(name: &str, head: Map<String, Value>, cases: Vec<Value>) -> Value {
+pub(super) fn file(name: &str, head: Map<String, Value>, cases: Vec<Value>) -> Value {
     let oracle = json!({"package": "coact-envs", "coact-envs": env!("CARGO_PKG_VERSION")});
     let mut whole = Map::new();
     whole.insert("format".into(), json!("coact-vectors/1"));
@@ -111,10 +115,6 @@ fn advance(rules: &impl Rules, vars: &mut [f64], discrete: &[u32], continuous: &
 }
 
 fn particle<S: Scenario>(rules: &Particle<S>, options: &Value, seed: u64, episodes: u32) -> Result<Value> {
-    let scale = options.get("scale").and_then(Value::as_str).unwrap_or("mpe2");
-    if scale != "mpe2" {
-        return Err(Error::invalid(format!("{}: only the scale `mpe2` is recorded", S::NAME)));
-    }
     let (world, n) = (rules.world(), rules.world().agents.len());
     let n_landmarks = world.landmarks.len();
     let limit = rules.spec().episode_limit.unwrap_or(25) as usize;
@@ -150,6 +150,7 @@ fn particle<S: Scenario>(rules: &Particle<S>, options: &Value, seed: u64, episod
         }
         let mut obs = Map::from_iter([("0".to_string(), observations(rules, &vars))]);
         let (mut actions, mut pos_vel, mut rewards, mut comm) = (vec![], vec![], vec![], vec![]);
+        let mut ended = None;
         for step in 1..=limit {
             let (discrete, continuous) = draw(rules, &mut rng);
             let mut raw = &continuous[..];
@@ -159,24 +160,28 @@ fn particle<S: Scenario>(rules: &Particle<S>, options: &Value, seed: u64, episod
                 if is_continuous { json!(own) } else { json!(discrete[agent]) }
             });
             actions.push(mine.collect::<Vec<_>>());
-            rewards.push(advance(rules, &mut vars, &discrete, &continuous).0);
+            let (reward, over) = advance(rules, &mut vars, &discrete, &continuous);
+            rewards.push(reward);
             pos_vel.push(places(&vars));
             comm.push(words(&vars));
-            if is_kept(step) || step == limit {
+            if is_kept(step) || step == limit || over {
                 obs.insert(step.to_string(), observations(rules, &vars));
+            }
+            if over {
+                ended = Some(step);
+                break;
             }
         }
         cases.push(json!({
             "seed": seed, "kind": kind, "continuous": is_continuous, "init": init, "actions": actions,
             "pos_vel": pos_vel, "rewards": rewards, "comm": comm, "obs": obs, "done_at": limit,
+            "terminated_at": ended,
         }));
     }
     let names: Vec<String> = rules.spec().agent_names();
     let mut head = Map::new();
     head.insert("agent_order".into(), json!(names));
-    if let Some(ratio) = options.get("local_ratio") {
-        head.insert("local_ratio".into(), ratio.clone());
-    }
+    head.insert("options".into(), options.clone());
     Ok(file(&format!("mpe_{}", S::NAME), head, cases))
 }
 
