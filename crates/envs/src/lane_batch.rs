@@ -616,3 +616,26 @@ impl<T: Rules> BatchEnv for LaneBatch<T> {
         Ok(())
     }
 }
+
+// Shared with integration tests.
+#[cfg(test)]
+#[path = "../tests/tasks/forms.rs"]
+mod forms;
+#[cfg(test)]
+#[path = "../tests/tasks/mod.rs"]
+mod tasks;
+
+/// Unit tests compile lanes as portable code, integration tests for the vectors of the machine: both compare with single
+/// copies, and so with each other.
+#[cfg(test)]
+mod tests {
+    use super::{forms, tasks};
+
+    #[test]
+    fn without_vectors_every_task_gives_the_same_bits_too() {
+        for task in tasks::all() {
+            forms::compare(&task, 2, 10_000);
+            forms::compare(&task, 19, 300);
+        }
+    }
+}

@@ -21,6 +21,10 @@
 //! # Ok::<(), coact_core::Error>(())
 //! ```
 
+// Shared test modules name this crate as integration tests do.
+#[cfg(test)]
+extern crate self as coact_envs;
+
 pub mod cartpole;
 pub mod coin;
 mod columns;
