@@ -36,7 +36,8 @@ pub fn verify(args: &VerifyArgs) -> Result<()> {
         if args.json {
             say(json!({
                 "file": path, "name": c.name, "cases": c.cases, "passed": c.passed, "failed": c.failed,
-                "steps": c.steps, "largest_difference": c.largest_difference, "reference": c.reference,
+                "steps": c.steps, "largest_difference": c.largest_difference,
+                "largest_difference_f32": c.largest_difference_f32, "reference": c.reference,
                 "first_failure": c.first_failure,
             }));
             continue;
@@ -51,7 +52,8 @@ pub fn verify(args: &VerifyArgs) -> Result<()> {
         }
     }
     if failed > 0 {
-        return Err(Error::failed(format!("{failed} cases do not hold")));
+        let cases = if failed == 1 { "case does" } else { "cases do" };
+        return Err(Error::failed(format!("{failed} {cases} not hold")));
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ fn every_case_of_every_trace_agrees() {
 
 #[test]
 fn a_wrong_number_fails_its_case() {
-    let wrong: [(&str, &str, Value); 26] = [
+    let wrong: [(&str, &str, Value); 31] = [
         ("mpe_simple_formation", "/cases/2/rewards/1/0", json!(-0.5)),
         ("mpe_simple_formation_ends", "/cases/1/terminated_at", json!(null)),
         ("mpe_simple_line_ends", "/cases/3/rewards/13/0", json!(0)),
@@ -63,6 +63,11 @@ fn a_wrong_number_fails_its_case() {
         ("mpe_collect_treasure", "/cases/1/obs/5/0/20", json!(0.123)),
         ("mpe_simple_spread_neighbors", "/cases/0/obs/5/0/6", json!(0.123)),
         ("mpe_simple_tag_options", "/cases/0/obs/5/0/6", json!(0.123)),
+        ("mpe_simple_world_comm", "/cases/19/comm/19/3/2", json!(0.5)),
+        ("lbf", "/cases/5/foods_after", json!({})),
+        ("lbf", "/cases/3/overlap_steps", json!([2])),
+        ("rware", "/cases/1/requests_after", json!({})),
+        ("rware", "/cases/1/deliveries", json!(3)),
         ("mpe_simple_crypto", "/cases/0/rewards/1/0", json!(0)),
         ("mpe_simple_reference", "/cases/1/comm/3/1/2", json!(0.5)),
         ("mpe_simple_world_comm", "/cases/0/init/landmarks_pos/1/0", json!(0.4)),
@@ -86,13 +91,24 @@ fn a_wrong_number_fails_its_case() {
         *file.pointer_mut(place).unwrap() = value;
         let certificate = verify_trace(&file).unwrap();
         assert_eq!(certificate.failed, 1, "{name} {place}");
-        assert!(certificate.first_failure.is_some());
+        let text = certificate.first_failure.unwrap();
+        assert!(text.contains("case") && !text.contains("Some("), "{text}");
     }
+    let mut file = trace("mpe_simple");
+    file["cases"][3]["rewards"][6][0] = json!(0.5);
+    let text = verify_trace(&file).unwrap().first_failure.unwrap();
+    assert!(
+        text.contains("case 3 in f64: rewards of step 7[0] is ") && text.ends_with("reference 0.5"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_damaged_file_is_an_error() {
-    let damage: [(&str, &str, Value); 20] = [
+    let damage: [(&str, &str, Value); 23] = [
+        ("mpe_simple_tag", "/cases/0/obs", json!({"26": []})),
+        ("lbf", "/cases/0/foods_after", json!({"1000": []})),
+        ("rware", "/cases/0/rewards", json!({"first": [1, 0]})),
         ("mpe_simple_crypto", "/cases/0/init/key_landmark", json!(2)),
         ("mpe_simple_reference", "/cases/0/init/goal_b_landmark_of_agent", json!([1])),
         ("mpe_simple_world_comm", "/cases/0/init/agents_comm", json!([])),

@@ -6,7 +6,7 @@ use coact_core::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Certificate, Comparison, Replayed, Tally, flat_numbers, read, torn, widened};
+use super::{Certificate, Comparison, Replayed, Tally, flat_numbers, has_stray, read, torn, widened};
 use crate::lbf::{Config, Foraging, GridForaging};
 use crate::rules::{ActionsOf, Outcome, Rules};
 
@@ -28,6 +28,7 @@ struct Case {
     foods_after: BTreeMap<String, Vec<[f64; 3]>>,
     #[serde(default)]
     obs: BTreeMap<String, Vec<Value>>,
+    overlap_steps: Option<Vec<usize>>,
     done_step: Option<usize>,
     done_reason: Option<String>,
 }
@@ -118,6 +119,9 @@ fn check(case: &Case) -> Result<(), &'static str> {
     if !case.obs0.is_empty() && case.obs0.len() != n {
         return Err("a first observation is missing");
     }
+    if has_stray(&case.obs, n_steps) || has_stray(&case.foods_after, n_steps) {
+        return Err("an observation or food is of a step that there is not");
+    }
     if case.actions.iter().flatten().any(|a| *a > 5) {
         return Err("an action is above 5");
     }
@@ -131,7 +135,9 @@ fn replay<R: Replayed, T: Rules>(rules: &T, case: &Case) -> Comparison {
     let mut vars = first_moment::<R>(case, rules.n_vars());
     let mut scratch = vec![R::of(0.0); rules.n_scratch()];
     compare_obs(&mut comparison, rules, &vars, 0, &case.obs0);
-    let mut ended = None;
+    let (mut ended, mut shared) = (None, Vec::new());
+    let mut foods = case.init.foods_row_col_level.clone();
+    foods.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
     for (t, moves) in case.actions.iter().enumerate() {
         let (mut reward, mut terminated) = (vec![R::of(0.0); n], vec![false; n]);
         let actions = ActionsOf { discrete: moves, continuous: &[] };
@@ -144,10 +150,15 @@ fn replay<R: Replayed, T: Rules>(rules: &T, case: &Case) -> Comparison {
         comparison.close(|| format!("places of players after step {step}"), &places, theirs, exactly);
         let place = || format!("rewards of step {step}");
         comparison.close(place, &widened(&reward), &case.rewards[t], (1e-6, 0.0));
-        if let Some(foods) = case.foods_after.get(&step.to_string()) {
-            let left: Vec<f64> =
-                now[3 * n..now.len() - 1].chunks_exact(3).filter(|f| f[2] > 0.0).flatten().copied().collect();
-            comparison.close(|| format!("food after step {step}"), &left, foods.as_flattened(), exactly);
+        // Written where it changed.
+        if let Some(changed) = case.foods_after.get(&step.to_string()) {
+            foods.clone_from(changed);
+        }
+        let left: Vec<f64> =
+            now[3 * n..now.len() - 1].chunks_exact(3).filter(|f| f[2] > 0.0).flatten().copied().collect();
+        comparison.close(|| format!("food after step {step}"), &left, foods.as_flattened(), exactly);
+        if (0..n).any(|i| (0..i).any(|j| places[2 * i..2 * i + 2] == places[2 * j..2 * j + 2])) {
+            shared.push(step);
         }
         if let Some(rows) = case.obs.get(&step.to_string()) {
             compare_obs(&mut comparison, rules, &vars, step, rows);
@@ -157,6 +168,9 @@ fn replay<R: Replayed, T: Rules>(rules: &T, case: &Case) -> Comparison {
         if ended.is_none() && (terminated[0] || late) {
             ended = Some((step, if terminated[0] { "field empty" } else { "max_episode_steps" }));
         }
+    }
+    if let Some(steps) = &case.overlap_steps {
+        comparison.same(|| "steps after which two players share a cell".into(), &shared, steps);
     }
     if let Some(step) = case.done_step {
         comparison.same(|| "last step".into(), ended.map(|e| e.0), Some(step));

@@ -13,6 +13,8 @@ mod record;
 mod rware;
 mod treasure;
 
+use std::collections::BTreeMap;
+
 use coact_core::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -139,9 +141,24 @@ impl Comparison {
     /// Compares two facts.
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, place: impl Fn() -> String, ours: T, theirs: T) {
         if ours != theirs {
-            self.failure.get_or_insert_with(|| format!("{} is {ours:?}, reference {theirs:?}", place()));
+            let text = || format!("{} is {}, reference {}", place(), shown(&ours), shown(&theirs));
+            self.failure.get_or_insert_with(text);
         }
     }
+}
+
+/// A fact for a person: what may be missing stands as `none` or as it is.
+fn shown(fact: &impl std::fmt::Debug) -> String {
+    let text = format!("{fact:?}");
+    let bare = text.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'));
+    if text == "None" { "none".into() } else { bare.unwrap_or(&text).into() }
+}
+
+/// Whether a map by steps has an entry that no step asks for.
+fn has_stray<T>(by_step: &BTreeMap<String, T>, n_steps: usize) -> bool {
+    let is_step =
+        |key: &String| key.parse().is_ok_and(|step: usize| step <= n_steps && *key == step.to_string());
+    !by_step.keys().all(is_step)
 }
 
 /// Adds cases up to a certificate.

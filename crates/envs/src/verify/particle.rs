@@ -6,7 +6,7 @@ use coact_core::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Certificate, Comparison, Replayed, Tally, read, torn, widened};
+use super::{Certificate, Comparison, Replayed, Tally, has_stray, read, torn, widened};
 use crate::particle::adversary::{Adversary, AdversaryOptions};
 use crate::particle::crypto::{Crypto, CryptoOptions};
 use crate::particle::formation::{Formation, FormationOptions};
@@ -229,6 +229,9 @@ fn check<S: Scenario>(rules: &Particle<S>, case: &Case) -> Result<(), &'static s
     if !case.pos_vel.iter().all(|rows| sound(rows)) || !case.rewards.iter().all(|r| r.len() == n) {
         return Err("a step lacks places or rewards");
     }
+    if has_stray(&case.obs, n_steps) {
+        return Err("an observation is of a step that there is not");
+    }
     if case.obs.values().any(|rows| rows.len() != n) {
         return Err("an observation is missing");
     }
@@ -292,9 +295,11 @@ fn replay<R: Replayed, S: Scenario>(
             let extra = &vars[world.n_vars()..];
             for agent in 0..n {
                 let said = &extra[rules.scenario().word(agent)];
-                if !said.is_empty() {
-                    let place = || format!("word of agent {agent} in step {step}");
-                    comparison.close(place, &widened(said), &comm[t][agent], tol);
+                let theirs = comm[t].get(agent).map_or(&[][..], |words| words);
+                let place = || format!("word of agent {agent} in step {step}");
+                match said.is_empty() {
+                    true => comparison.close(place, &vec![0.0; theirs.len()], theirs, (0.0, 0.0)),
+                    false => comparison.close(place, &widened(said), theirs, tol),
                 }
             }
         }

@@ -8,7 +8,7 @@ use coact_core::{Actions, MultiAgentEnv, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Certificate, Comparison, Tally, flat_numbers, read, torn};
+use super::{Certificate, Comparison, Tally, flat_numbers, has_stray, read, torn};
 use crate::rware::{Config, Layout, Observation, RewardScheme, Situation, Warehouse, WarehouseEnv};
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +39,7 @@ struct Case {
     obs: BTreeMap<String, Vec<Value>>,
     #[serde(default)]
     shelves_moved_final: BTreeMap<String, [usize; 2]>,
+    deliveries: Option<usize>,
 }
 
 /// A move, or a move and the bits of a message.
@@ -161,6 +162,13 @@ fn check(case: &Case) -> Result<(), &'static str> {
     if case.agents.len() != n_steps {
         return Err("actions and robots differ in number of steps");
     }
+    let strays = has_stray(&case.rewards, n_steps)
+        || has_stray(&case.request_draws, n_steps)
+        || has_stray(&case.requests_after, n_steps)
+        || has_stray(&case.obs, n_steps);
+    if strays {
+        return Err("a reward, a request or an observation is of a step that there is not");
+    }
     let rows = case.actions.iter().map(Vec::len).chain(case.agents.iter().map(Vec::len));
     let rows = rows.chain(case.rewards.values().map(Vec::len)).chain(case.obs.values().map(Vec::len));
     if rows.chain([case.init.agents.len()]).any(|len| len != n) || ![0, n].contains(&case.obs0.len()) {
@@ -174,6 +182,7 @@ fn replay(env: &mut WarehouseEnv, case: &Case, index: usize) -> Result<Compariso
     let mut comparison = Comparison::default();
     compare_floor(&mut comparison, env.house().layout(), case);
     compare_obs(&mut comparison, env, 0, &case.obs0);
+    let mut requests = &case.init.requests;
     for (t, moves) in case.actions.iter().enumerate() {
         let (step, key) = (t + 1, (t + 1).to_string());
         let actions: Vec<u32> = moves.iter().map(Action::number).collect();
@@ -199,9 +208,9 @@ fn replay(env: &mut WarehouseEnv, case: &Case, index: usize) -> Result<Compariso
         let paid: Vec<f64> = reward.iter().map(|r| f64::from(*r)).collect();
         let theirs = case.rewards.get(&key).unwrap_or(&nothing);
         comparison.close(|| format!("rewards of step {step}"), &paid, theirs, (0.0, 0.0));
-        if let Some(requests) = case.requests_after.get(&key) {
-            comparison.same(|| format!("requests after step {step}"), &now.requests, requests);
-        }
+        // Written where they changed.
+        requests = case.requests_after.get(&key).unwrap_or(requests);
+        comparison.same(|| format!("requests after step {step}"), &now.requests, requests);
         if let Some(rows) = case.obs.get(&key) {
             compare_obs(&mut comparison, env, step, rows);
         }
@@ -210,6 +219,11 @@ fn replay(env: &mut WarehouseEnv, case: &Case, index: usize) -> Result<Compariso
             comparison.same(|| format!("truncation in step {step}"), late, limit);
         }
         comparison.steps += 1;
+    }
+    if let Some(deliveries) = case.deliveries {
+        // Each is followed by a draw.
+        let drawn = case.request_draws.values().map(Vec::len).sum();
+        comparison.same(|| "number of deliveries".into(), drawn, deliveries);
     }
     let now = env.situation();
     for (id, place) in &case.shelves_moved_final {
