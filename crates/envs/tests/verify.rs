@@ -139,6 +139,12 @@ fn a_damaged_file_is_an_error() {
     for file in [Value::Null, json!([]), json!({"format": "coact-vectors/1"})] {
         assert!(verify_trace(&file).is_err());
     }
+    for name in NAMES {
+        let mut file = trace(name);
+        (file["cases"], file["conflicts"]) = (json!([]), json!([]));
+        let text = verify_trace(&file).unwrap_err().to_string();
+        assert!(text.contains("no cases") && !text.contains('\n'), "{name}: {text}");
+    }
     // Every value replaced by a word, one at a time in the first case: never a panic.
     for name in NAMES {
         let file = trace(name);
@@ -155,6 +161,30 @@ fn a_damaged_file_is_an_error() {
 #[test]
 fn traces_of_ours_are_reproduced() {
     for (name, options) in [
+        ("cartpole", json!({"n_agents": 5, "coupling": "spring"})),
+        ("simple_crypto", json!({"max_cycles": 3})),
+        ("simple_tag", json!({"n_adversaries": 1, "n_agents": 1, "n_obstacles": 0, "max_cycles": 60})),
+        (
+            "simple_world_comm",
+            json!({"n_adversaries": 2, "n_obstacles": 2, "n_food": 4, "n_forests": 3, "max_cycles": 40}),
+        ),
+        (
+            "simple_world_comm",
+            json!({"n_adversaries": 1, "n_agents": 1, "n_obstacles": 0, "n_food": 1, "n_forests": 0}),
+        ),
+        (
+            "lbf/Foraging-12x12-3p-4f-v3",
+            json!({"max_player_level": [1, 3, 2], "min_food_level": 2, "max_food_level": 3}),
+        ),
+        (
+            "lbf/Foraging-5x9-3p-2f-ind-v3",
+            json!({"mask_actions": true, "normalize_reward": false, "max_steps": 20}),
+        ),
+        (
+            "rware/tiny-6ag-easy-v2",
+            json!({"column_height": 2, "sensor_range": 3, "normalised_coordinates": true}),
+        ),
+        ("rware/large-19ag-v2", json!({"max_steps": 90})),
         ("cartpole", json!({"max_steps": 60})),
         ("lbf/Foraging-2s-8x8-3p-3f-pen-v3", json!({"observe_agent_levels": false})),
         ("rware/tiny-3ag-easy-v2", json!({"max_steps": 80, "msg_bits": 2, "reward": "two_stage"})),

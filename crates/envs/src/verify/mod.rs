@@ -57,6 +57,16 @@ pub fn verify_trace(value: &Value) -> Result<Certificate> {
         return Err(Error::invalid(text));
     }
     let name = value.get("name").and_then(Value::as_str).unwrap_or("");
+    let certificate = replay(value, name)?;
+    if certificate.cases == 0 {
+        return Err(Error::invalid(format!(
+            "trace file {name} has no cases, and so shows nothing; record some"
+        )));
+    }
+    Ok(certificate)
+}
+
+fn replay(value: &Value, name: &str) -> Result<Certificate> {
     match name {
         "cartpole" => cartpole::verify(value),
         "lbf" => lbf::verify(value),
