@@ -31,6 +31,7 @@ mod mlp;
 mod optim;
 mod policy;
 mod recurrent;
+mod roofline;
 mod rows;
 mod shape;
 pub mod td;
@@ -52,13 +53,18 @@ pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as poli
 pub use recurrent::{
     CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
 };
+pub use roofline::Roofline;
 pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};
 pub use td::{Loss, Mixer};
 pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as update_reference};
 
 /// What each kernel for GPUs may take, registers and static shared memory by architecture: the texts of the `budget.toml` files
 /// beside them, which `cargo xtask cuda check` holds them to.
-pub const GPU_BUDGETS: &[&str] = &[include_str!("act/budget.toml"), include_str!("update/budget.toml")];
+pub const GPU_BUDGETS: &[&str] = &[
+    include_str!("act/budget.toml"),
+    include_str!("roofline/budget.toml"),
+    include_str!("update/budget.toml"),
+];
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

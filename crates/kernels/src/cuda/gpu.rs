@@ -147,6 +147,8 @@ macro_rules! kernels {
 kernels!(
     act_8,
     act_32,
+    roofline_copy,
+    roofline_fma,
     update_forward_8,
     update_forward_32,
     update_td,

@@ -12,4 +12,5 @@
 #endif
 
 #include "act/kernel.cu"
+#include "roofline/kernel.cu"
 #include "update/kernel.cu"

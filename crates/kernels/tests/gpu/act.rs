@@ -236,3 +236,12 @@ fn launches_are_timed_on_a_device() {
     Case::plain(33, 1).run(&mut gpu).unwrap();
     assert_eq!(gpu.take_launches().unwrap(), []);
 }
+
+/// The bounds are numbers, and the device computed what the processor does.
+#[test]
+#[ignore = "needs a GPU"]
+fn the_roofline_is_measured_on_a_device() {
+    let bounds = gpu().roofline(100, 4 * 1021).unwrap().unwrap();
+    assert!(bounds.flops.is_finite() && bounds.flops > 0.0 && bounds.bytes > 0.0, "{bounds:?}");
+    assert_eq!(Backend::cpu(CpuOptions::default()).unwrap().roofline(1, 4), Ok(None));
+}
