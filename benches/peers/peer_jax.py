@@ -1,4 +1,5 @@
-"""JAX under jit: greedy and epsilon-greedy action selection, and a VDN double-DQN update with clipping and Adam."""
+"""JAX under jit: greedy and epsilon-greedy action selection, and a VDN double-DQN update with clipping and Adam. On the CPU
+each call is waited for, as a caller there would; on a GPU (PEER_DEVICE=cuda) only the last, so that launches overlap."""
 
 import os
 import sys
@@ -6,9 +7,10 @@ import sys
 from serve import limit_threads, serve
 
 few, all_cpus = limit_threads(int(sys.argv[1]))
-os.environ["JAX_PLATFORMS"] = "cpu"
+ON_CPU = os.environ.get("PEER_DEVICE", "cpu") == "cpu"
+os.environ["JAX_PLATFORMS"] = "cpu" if ON_CPU else "cuda"
 # XLA sizes its thread pool by the processors that it may use when it starts.
-os.sched_setaffinity(0, few)
+os.sched_setaffinity(0, few if ON_CPU else all_cpus)
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +58,9 @@ def act(p):
         key = jax.random.PRNGKey(0)
         for i in range(n):
             actions, key = choose(params, pool[i % len(pool)], key)
-            actions.block_until_ready()
+            if ON_CPU:
+                actions.block_until_ready()
+        actions.block_until_ready()
 
     return run
 
@@ -119,7 +123,9 @@ def update(p):
         state = box[0]
         for i in range(n):
             state, priority = step(state, target, pool[i % len(pool)])
-            jax.block_until_ready((state, priority))
+            if ON_CPU:
+                jax.block_until_ready((state, priority))
+        jax.block_until_ready((state, priority))
         box[0] = state
 
     return run

@@ -1,5 +1,8 @@
-"""PyTorch eager: greedy and epsilon-greedy action selection, and a VDN double-DQN update with clipping and Adam."""
+"""PyTorch: greedy and epsilon-greedy action selection, and a VDN double-DQN update with clipping and Adam; eager, compiled
+(torch.compile) and, on a GPU (PEER_DEVICE=cuda), replayed as CUDA graphs. There, matrix products may use TF32, data is on
+the device before the clock starts, and only the last call is waited for."""
 
+import os
 import sys
 
 from serve import limit_threads, serve
@@ -8,79 +11,145 @@ limit_threads(int(sys.argv[1]))
 import torch
 from torch import nn
 
+DEVICE = torch.device(os.environ.get("PEER_DEVICE", "cpu"))
+ON_GPU = DEVICE.type == "cuda"
 torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
+if ON_GPU:
+    torch.set_float32_matmul_precision("high")
+    torch.zeros(1, device=DEVICE)
 WIDTHS = (18, 64, 64, 5)
 GAMMA, CLIP, LR = 0.99, 10.0, 1e-3
 
 
-def network():
+def wait():
+    if ON_GPU:
+        torch.cuda.synchronize()
+
+
+def widths(p):
+    return (WIDTHS[0], p.get("hidden", WIDTHS[1]), p.get("hidden", WIDTHS[2]), WIDTHS[3])
+
+
+def network(p):
+    sizes = widths(p)
     layers = []
-    for k, n in zip(WIDTHS[:-1], WIDTHS[1:]):
+    for k, n in zip(sizes[:-1], sizes[1:]):
         layers += [nn.Linear(k, n), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(*layers[:-1]).to(DEVICE)
 
 
-def act(p):
-    pool = [torch.randn(p["rows"], WIDTHS[0]) for _ in range(p["pool"])]
-    net, epsilon = network(), p["epsilon"]
+def looped(step, pool):
+    """Calls of `step` with the inputs of the pool in turn."""
 
-    @torch.inference_mode()
     def run(n):
         for i in range(n):
-            actions = net(pool[i % len(pool)]).argmax(-1)
-            if epsilon > 0.0:
-                explore = torch.rand(actions.shape) < epsilon
-                actions = torch.where(explore, torch.randint(0, WIDTHS[-1], actions.shape), actions)
+            step(pool[i % len(pool)])
+        wait()
+
+    return run
+
+
+def graphed(step, example):
+    """`step` captured as a CUDA graph over inputs of its own, into which each call copies."""
+    if not ON_GPU:
+        raise RuntimeError("CUDA graphs need a GPU")
+    inputs = {k: v.clone() for k, v in example.items()}
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(5):
+            step(inputs)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(inputs)
+
+    def replay(batch):
+        for name, value in inputs.items():
+            value.copy_(batch[name], non_blocking=True)
+        graph.replay()
+
+    return replay
+
+
+def act(p, form="eager"):
+    pool = [{"obs": torch.randn(p["rows"], WIDTHS[0], device=DEVICE)} for _ in range(p["pool"])]
+    net, epsilon = network(p), p["epsilon"]
+
+    def choose(batch):
+        actions = net(batch["obs"]).argmax(-1)
+        if epsilon > 0.0:
+            explore = torch.rand(actions.shape, device=DEVICE) < epsilon
+            actions = torch.where(explore, torch.randint(0, WIDTHS[-1], actions.shape, device=DEVICE), actions)
+        return actions
+
+    step = torch.compile(choose) if form == "compiled" else choose
+    with torch.inference_mode(form != "graph"), torch.no_grad():
+        if form == "graph":
+            step = graphed(choose, pool[0])
+    calls = looped(step, pool)
+
+    def run(n):
+        with torch.no_grad() if form == "graph" else torch.inference_mode():
+            calls(n)
 
     return run
 
 
 def batches(p):
     shape = (p["batch"], p["agents"])
+    normal = lambda *s: torch.randn(*s, device=DEVICE)
     for _ in range(p["pool"]):
         yield {
-            "obs": torch.randn(*shape, WIDTHS[0]),
-            "next_obs": torch.randn(*shape, WIDTHS[0]),
-            "action": torch.randint(0, WIDTHS[-1], (*shape, 1)),
-            "reward": torch.randn(p["batch"]),
-            "discount": torch.where(torch.rand(p["batch"]) < 0.05, 0.0, GAMMA),
-            "weight": torch.rand(p["batch"]) * 0.8 + 0.2,
+            "obs": normal(*shape, WIDTHS[0]),
+            "next_obs": normal(*shape, WIDTHS[0]),
+            "action": torch.randint(0, WIDTHS[-1], (*shape, 1), device=DEVICE),
+            "reward": normal(p["batch"]),
+            "discount": torch.where(torch.rand(p["batch"], device=DEVICE) < 0.05, 0.0, GAMMA),
+            "weight": torch.rand(p["batch"], device=DEVICE) * 0.8 + 0.2,
         }
 
 
-def update(p, **form):
-    pool, net, target = list(batches(p)), network(), network()
+def update(p, form="eager", **adam):
+    pool, net, target = list(batches(p)), network(p), network(p)
     params = list(net.parameters())
-    optimizer = torch.optim.Adam(params, lr=LR, **form)
+    if form == "graph":
+        adam["capturable"] = True
+    optimizer = torch.optim.Adam(params, lr=LR, **adam)
 
-    def step(batch):
+    def loss_of(batch):
         chosen = net(batch["obs"]).gather(-1, batch["action"]).squeeze(-1).sum(-1)
         with torch.no_grad():
             best = net(batch["next_obs"]).argmax(-1, keepdim=True)
             next_value = target(batch["next_obs"]).gather(-1, best).squeeze(-1).sum(-1)
             wanted = batch["reward"] + batch["discount"] * next_value
         td = chosen - wanted
-        loss = (batch["weight"] * td * td).mean()
-        optimizer.zero_grad(set_to_none=True)
+        return (batch["weight"] * td * td).mean(), td.detach().abs()
+
+    loss_of = torch.compile(loss_of) if form == "compiled" else loss_of
+
+    def step(batch):
+        loss, priority = loss_of(batch)
+        optimizer.zero_grad(set_to_none=form != "graph")
         loss.backward()
         nn.utils.clip_grad_norm_(params, CLIP)
         optimizer.step()
-        return td.detach().abs()
+        return priority
 
-    def run(n):
-        for i in range(n):
-            step(pool[i % len(pool)])
-
-    return run
+    return looped(graphed(step, pool[0]) if form == "graph" else step, pool)
 
 
 # Adam has three forms; which is the fastest depends on the machine and the tensors.
 serve(
     {
         "act": act,
+        "act_compiled": lambda p: act(p, "compiled"),
+        "act_graph": lambda p: act(p, "graph"),
         "update": update,
         "update_foreach": lambda p: update(p, foreach=True),
         "update_fused": lambda p: update(p, fused=True),
+        "update_compiled": lambda p: update(p, "compiled", fused=ON_GPU),
+        "update_graph": lambda p: update(p, "graph", fused=True),
     }
 )

@@ -2,7 +2,7 @@
 //! (the protocol is in `peers/serve.py`). One process a peer and number of threads, started when it is first asked.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ pub const NAMES: &[&str] = &[
 /// The peers of one run.
 pub struct Peers {
     python: PathBuf,
+    scripts: PathBuf,
+    device: String,
     names: Vec<String>,
     threads: Vec<usize>,
     processes: Vec<(String, usize, Process)>,
@@ -47,7 +49,16 @@ impl Peers {
 
     /// The peers `names`, run by `python`; those with a thread pool once for each number in `threads`.
     pub fn new(python: PathBuf, names: Vec<String>, threads: Vec<usize>) -> Self {
-        Self { python, names, threads, processes: Vec::new(), broken: Vec::new() }
+        let scripts = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"));
+        let device = "cpu".to_owned();
+        Self { python, scripts, device, names, threads, processes: Vec::new(), broken: Vec::new() }
+    }
+
+    /// The same with scripts in another folder, and where those that can compute on a GPU do so: `cpu` or `cuda`.
+    #[must_use]
+    pub fn at(mut self, scripts: PathBuf, device: &str) -> Self {
+        (self.scripts, self.device) = (scripts, device.to_owned());
+        self
     }
 
     /// Whether this peer takes part.
@@ -66,7 +77,8 @@ impl Peers {
             if self.processes.iter().any(|(n, t, _)| n == name && *t == threads) {
                 continue;
             }
-            match Process::start(&self.python, name, threads) {
+            let script = self.scripts.join(format!("peer_{name}.py"));
+            match Process::start(&self.python, &script, &self.device, threads) {
                 Ok(process) => self.processes.push((name.to_owned(), threads, process)),
                 Err(why) => {
                     eprintln!("peer {name} is left out: {why}");
@@ -96,11 +108,11 @@ impl Peers {
 }
 
 impl Process {
-    fn start(python: &PathBuf, name: &str, threads: usize) -> Result<Self, String> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/peer_");
+    fn start(python: &Path, script: &Path, device: &str, threads: usize) -> Result<Self, String> {
         let mut child = Command::new(python)
-            .arg(format!("{script}{name}.py"))
+            .arg(script)
             .arg(threads.to_string())
+            .env("PEER_DEVICE", device)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,7 +1,7 @@
 //! `act`: observations to actions through a shared 18-64-64-5 Q-network, greedy and with exploration. A call is one
 //! batch of rows.
 
-use coact_kernels::{Act, ActScratch, Device, Exploration};
+use coact_kernels::{Act, ActScratch, Backend, Device, Exploration, QShape};
 
 use super::Session;
 use super::network::{AGENTS, backend, parameters, q_shape};
@@ -53,36 +53,66 @@ pub fn run(session: &mut Session) -> Result<(), String> {
 /// # Errors
 /// What the backend said.
 pub fn acting(rows: usize, epsilon: f32, device: Device, threads: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(device, threads)?;
-    let shape = q_shape();
-    let params = parameters(&shape, 0);
-    let mut rng = data::stream(10);
-    let obs: Vec<Vec<f32>> = (0..POOL).map(|_| data::normals(&mut rng, rows * shape.mlp.input)).collect();
-    let mut scratch = ActScratch::new(&shape, rows / AGENTS, AGENTS);
-    let mut actions = vec![0; rows];
-    let exploration =
-        if epsilon == 0.0 { Exploration::Greedy } else { Exploration::EpsilonGreedy { epsilon } };
-    let mut step = 0;
-    Ok(Box::new(move |calls| {
+    let mut acting = Acting::new(q_shape(), AGENTS, rows, epsilon, backend(device, threads)?);
+    Ok(Box::new(move |calls| acting.calls(calls)))
+}
+
+/// A network, observations in rotation, and who chooses.
+pub struct Acting {
+    /// Where it runs.
+    pub backend: Backend,
+    shape: QShape,
+    n_agents: usize,
+    params: Vec<f32>,
+    obs: Vec<Vec<f32>>,
+    scratch: ActScratch,
+    actions: Vec<u32>,
+    exploration: Exploration<'static>,
+    step: u64,
+}
+
+impl Acting {
+    /// `rows` is a multiple of the number of agents, who share the parameters.
+    pub fn new(shape: QShape, n_agents: usize, rows: usize, epsilon: f32, backend: Backend) -> Self {
+        let mut rng = data::stream(10);
+        let greedy = epsilon == 0.0;
+        Self {
+            backend,
+            n_agents,
+            params: parameters(&shape, 0),
+            obs: (0..POOL).map(|_| data::normals(&mut rng, rows * shape.mlp.input)).collect(),
+            scratch: ActScratch::new(&shape, rows / n_agents, n_agents),
+            actions: vec![0; rows],
+            exploration: if greedy { Exploration::Greedy } else { Exploration::EpsilonGreedy { epsilon } },
+            step: 0,
+            shape,
+        }
+    }
+
+    /// Makes so many calls.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn calls(&mut self, calls: u64) -> Result<(), String> {
         for _ in 0..calls {
             let call = Act {
-                shape: &shape,
-                params: &params,
+                shape: &self.shape,
+                params: &self.params,
                 n_sets: 1,
-                n_agents: AGENTS,
-                obs: &obs[step as usize % POOL],
+                n_agents: self.n_agents,
+                obs: &self.obs[self.step as usize % POOL],
                 mask: &[],
                 alive: &[],
-                exploration,
+                exploration: self.exploration,
                 seed: 1,
-                step,
+                step: self.step,
                 first_row: 0,
-                actions: &mut actions,
+                actions: &mut self.actions,
                 q: None,
             };
-            backend.act(&mut scratch, call).map_err(|e| e.to_string())?;
-            step += 1;
+            self.backend.act(&mut self.scratch, call).map_err(|e| e.to_string())?;
+            self.step += 1;
         }
         Ok(())
-    }))
+    }
 }

@@ -6,12 +6,13 @@
 use std::hint::black_box;
 
 use coact_kernels::{
-    Clip, DenseForward, Device, GroupBatch, Loss, Mixer, OptimStep, Rule, Update, UpdateScratch,
+    Backend, Clip, DenseForward, Device, GroupBatch, Loss, Mixer, OptimStep, QShape, Rule, Update,
+    UpdateScratch,
 };
 use pulp::{Arch, Simd, WithSimd};
 
 use super::Session;
-use super::network::{AGENTS, OBS, backend, parameters, q_shape};
+use super::network::{AGENTS, backend, parameters, q_shape};
 use crate::contest::{Bound, Contest, PeerCall, Run, Unit, params};
 use crate::data;
 
@@ -76,16 +77,16 @@ struct Columns {
     weight: Vec<f32>,
 }
 
-fn columns(batch: usize, index: u32) -> Columns {
+fn columns(shape: &QShape, n_agents: usize, batch: usize, index: u32) -> Columns {
     let mut rng = data::stream(20 + index);
-    let rows = batch * AGENTS;
+    let rows = batch * n_agents;
     let team_discount: Vec<f32> = (0..batch).map(|_| if rng.uniform() < 0.05 { 0.0 } else { 0.99 }).collect();
     Columns {
-        obs: data::normals(&mut rng, rows * OBS),
-        next_obs: data::normals(&mut rng, rows * OBS),
-        action: data::indices(&mut rng, rows, 5),
+        obs: data::normals(&mut rng, rows * shape.mlp.input),
+        next_obs: data::normals(&mut rng, rows * shape.mlp.input),
+        action: data::indices(&mut rng, rows, shape.n_actions as u32),
         team_reward: data::normals(&mut rng, batch),
-        discount: team_discount.iter().flat_map(|&d| [d; AGENTS]).collect(),
+        discount: team_discount.iter().flat_map(|&d| std::iter::repeat_n(d, n_agents)).collect(),
         team_discount,
         weight: data::uniforms(&mut rng, batch, 0.2, 1.0),
     }
@@ -96,7 +97,8 @@ fn columns(batch: usize, index: u32) -> Columns {
 /// # Errors
 /// What the backend said.
 pub fn updating(batch: usize, device: Device, threads: usize) -> Result<Run<'static>, String> {
-    calls(batch, device, threads, true)
+    let mut updating = Updating::new(q_shape(), AGENTS, batch, true, backend(device, threads)?);
+    Ok(Box::new(move |calls| updating.calls(calls)))
 }
 
 /// Calls that form the gradients of `batch` transitions, and leave parameters as they are.
@@ -104,74 +106,115 @@ pub fn updating(batch: usize, device: Device, threads: usize) -> Result<Run<'sta
 /// # Errors
 /// What the backend said.
 pub fn gradients(batch: usize, device: Device, threads: usize) -> Result<Run<'static>, String> {
-    calls(batch, device, threads, false)
+    let mut updating = Updating::new(q_shape(), AGENTS, batch, false, backend(device, threads)?);
+    Ok(Box::new(move |calls| updating.calls(calls)))
 }
 
-fn calls(batch: usize, device: Device, threads: usize, optimize: bool) -> Result<Run<'static>, String> {
-    let mut backend = backend(device, threads)?;
-    let shape = q_shape();
-    let pool: Vec<Columns> = (0..POOL as u32).map(|i| columns(batch, i)).collect();
-    let (mut params, target) = (parameters(&shape, 0), parameters(&shape, 1));
-    let (mut grads, mut mean, mut square) =
-        (vec![0.0; params.len()], vec![0.0; params.len()], vec![0.0; params.len()]);
-    let (reward, valid) = (vec![0.0; batch * AGENTS], vec![true; batch * AGENTS]);
-    let mut priority = vec![0.0; batch];
-    let mut scratch = UpdateScratch::default();
-    let tensors: Vec<_> = shape.mlp.tensors().iter().map(coact_kernels::TensorRange::range).collect();
-    let rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false };
-    let clip = Clip { global_norm: Some(10.0), ..Clip::default() };
-    let mut step = 0_u64;
-    Ok(Box::new(move |calls| {
+/// A network, batches in rotation, and who learns.
+pub struct Updating {
+    /// Where it runs.
+    pub backend: Backend,
+    shape: QShape,
+    n_agents: usize,
+    batch: usize,
+    optimize: bool,
+    pool: Vec<Columns>,
+    /// Parameters of the learned network `[P]`.
+    pub params: Vec<f32>,
+    target: Vec<f32>,
+    grads: Vec<f32>,
+    moments: [Vec<f32>; 2],
+    reward: Vec<f32>,
+    valid: Vec<bool>,
+    priority: Vec<f32>,
+    scratch: UpdateScratch,
+    tensors: Vec<std::ops::Range<usize>>,
+    step: u64,
+}
+
+impl Updating {
+    /// Agents share the parameters; with `optimize`, gradients are clipped and move them.
+    pub fn new(shape: QShape, n_agents: usize, batch: usize, optimize: bool, backend: Backend) -> Self {
+        let zeros = || vec![0.0; shape.param_count()];
+        Self {
+            backend,
+            n_agents,
+            batch,
+            optimize,
+            pool: (0..POOL as u32).map(|i| columns(&shape, n_agents, batch, i)).collect(),
+            params: parameters(&shape, 0),
+            target: parameters(&shape, 1),
+            grads: zeros(),
+            moments: [zeros(), zeros()],
+            reward: vec![0.0; batch * n_agents],
+            valid: vec![true; batch * n_agents],
+            priority: vec![0.0; batch],
+            scratch: UpdateScratch::default(),
+            tensors: shape.mlp.tensors().iter().map(coact_kernels::TensorRange::range).collect(),
+            step: 0,
+            shape,
+        }
+    }
+
+    /// Makes so many calls.
+    ///
+    /// # Errors
+    /// What a kernel said.
+    pub fn calls(&mut self, calls: u64) -> Result<(), String> {
         for _ in 0..calls {
-            let from = &pool[step as usize % POOL];
+            let from = &self.pool[self.step as usize % POOL];
             let group = GroupBatch {
-                shape: &shape,
-                n_agents: AGENTS,
+                shape: &self.shape,
+                n_agents: self.n_agents,
                 n_sets: 1,
                 n_critics: 1,
-                params: &params,
-                target_params: &target,
-                grads: &mut grads,
+                params: &self.params,
+                target_params: &self.target,
+                grads: &mut self.grads,
                 obs: &from.obs,
                 next_obs: &from.next_obs,
                 next_mask: &[],
                 action: &from.action,
-                reward: &reward,
+                reward: &self.reward,
                 discount: &from.discount,
-                valid: &valid,
+                valid: &self.valid,
             };
             let update = Update {
                 groups: &mut [group],
-                batch,
+                batch: self.batch,
                 weight: &from.weight,
                 team_reward: &from.team_reward,
                 team_discount: &from.team_discount,
                 double_q: true,
                 mixer: Mixer::Sum,
                 loss: Loss::Squared,
-                priority: &mut priority,
+                priority: &mut self.priority,
             };
-            backend.update(&mut scratch, update).map_err(|e| e.to_string())?;
-            step += 1;
-            if !optimize {
-                black_box(&mut grads);
-                continue;
+            self.backend.update(&mut self.scratch, update).map_err(|e| e.to_string())?;
+            self.step += 1;
+            if self.optimize {
+                self.optimize()?;
             }
-            let optim = OptimStep {
-                rule,
-                clip,
-                lr: 1e-3,
-                step,
-                params: &mut params,
-                grads: &mut grads,
-                moments: [&mut mean, &mut square, &mut []],
-                partitions: &[],
-                tensors: &tensors,
-            };
-            backend.optim_step(optim).map_err(|e| e.to_string())?;
+            black_box(&mut self.grads);
         }
         Ok(())
-    }))
+    }
+
+    fn optimize(&mut self) -> Result<(), String> {
+        let [mean, square] = &mut self.moments;
+        let optim = OptimStep {
+            rule: Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false },
+            clip: Clip { global_norm: Some(10.0), ..Clip::default() },
+            lr: 1e-3,
+            step: self.step,
+            params: &mut self.params,
+            grads: &mut self.grads,
+            moments: [mean, square, &mut []],
+            partitions: &[],
+            tensors: &self.tensors,
+        };
+        self.backend.optim_step(optim).map(|_| ()).map_err(|e| e.to_string())
+    }
 }
 
 /// Chains in flight: more than the latency times the units of any processor so far, fewer than its registers.

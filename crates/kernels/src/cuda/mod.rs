@@ -24,7 +24,7 @@ mod absent {
 
     use crate::act::{Act, ActScratch};
     use crate::update::{Update, UpdateScratch, UpdateStats};
-    use crate::{Cpu, Error, GpuInfo, LaunchTime};
+    use crate::{Cpu, Error, GpuInfo, LaunchTime, Roofline};
 
     /// A GPU. This build has no code for one, so there is no value of this type.
     #[derive(Debug)]
@@ -52,6 +52,10 @@ mod absent {
         }
 
         pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn roofline(&mut self, _: u32, _: usize) -> Result<Roofline, Error> {
             match *self {}
         }
 
