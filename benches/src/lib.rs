@@ -5,6 +5,7 @@
 
 pub mod contest;
 pub mod data;
+pub mod gpu;
 pub mod peer;
 pub mod report;
 pub mod suites;

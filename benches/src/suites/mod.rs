@@ -5,7 +5,7 @@ mod allocation;
 pub mod envs;
 mod games;
 pub mod kernels;
-mod network;
+pub mod network;
 pub mod recurrent;
 pub mod replay;
 mod rollout;

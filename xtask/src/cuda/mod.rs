@@ -8,6 +8,7 @@ use crate::args::Args;
 use crate::{Failure, Result, process};
 
 mod budget;
+mod measure;
 
 /// Help text of `ptx`.
 pub const PTX_HELP: &str = "\
@@ -26,12 +27,19 @@ Example: cargo xtask ptx";
 /// Help text of `cuda`.
 pub const CUDA_HELP: &str = "\
 Usage: cargo xtask cuda check|test
+       cargo xtask cuda bundle --out DIR [--profile NAME]
+       cargo xtask cuda measure --out DIR [--quick] [--stand-in] [--python PATH] [--peers LIST] [--device N]
 
   check   needs no GPU: `cargo xtask ptx --check`; planted kernels that spill, use the stack or exceed a budget, which
           must be refused; then the tests of coact-kernels with its feature `cuda`, which run every kernel under a
           stand-in driver (this needs a C++ compiler), compare it with the CPU bit for bit, and do so again with faults
           planted in the kernels, each of which must be found
   test    needs a GPU: the same comparisons on it
+  bundle  makes a folder to carry to a machine with a GPU, which needs no Rust: stripped binaries for glibc 2.34, PTX,
+          scripts of peers; `./gpu-record --out DIR` there is the next command
+  measure needs a GPU: the comparisons, sanitizers where they are installed, training again and again, and tables of
+          kernels, launches, updates beside PyTorch and JAX, and scaling, written into DIR as README.md and raw.json.
+          --stand-in tries the command without a GPU, on small shapes; no time that it writes is a measurement
 
 Example: cargo xtask cuda check";
 
@@ -168,7 +176,11 @@ pub fn missing() -> Option<&'static str> {
 
 /// Runs `cuda`.
 pub fn run(root: &Path, args: &[String]) -> Result {
-    let args = Args::parse(args, &[], &[])?;
+    let args = Args::parse(
+        args,
+        &["--quick", "--stand-in"],
+        &["--out", "--profile", "--python", "--peers", "--device"],
+    )?;
     let features = ["test", "-p", "coact-kernels", "--features", "cuda"];
     match args.words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => {
@@ -183,6 +195,8 @@ pub fn run(root: &Path, args: &[String]) -> Result {
             let on_device = ["--test", "gpu", "--", "--ignored", "--test-threads=1"];
             process::run(&mut process::cargo(root, &[&features[..], &on_device[..]].concat()))
         }
+        ["bundle"] => measure::run_bundle(root, &args),
+        ["measure"] => measure::run_measure(root, &args),
         _ => Err(Failure::Usage(CUDA_HELP.to_owned())),
     }
 }

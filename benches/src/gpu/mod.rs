@@ -1,0 +1,128 @@
+//! What is measured on a machine with a GPU, in one go: the comparisons with the CPU, sanitizers, determinism, and tables of
+//! kernels, launches, updates and scaling, beside peers in the same run. Behind `cargo xtask cuda measure` and the binary of
+//! `cargo xtask cuda bundle`. Everything is written as it came out, as JSON and as a page.
+
+mod checks;
+mod facts;
+mod page;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use coact_kernels::{Device, gpus};
+use serde_json::{Value, json};
+
+use crate::contest::Care;
+use crate::peer::Peers;
+
+/// What to do.
+#[derive(Debug)]
+pub struct Request {
+    /// Folder for what comes out.
+    pub out: PathBuf,
+    /// Folder with the test binary `gpu-tests`, the scripts of peers in `peers`, and `commit.txt`.
+    pub bundle: PathBuf,
+    /// Number of the device.
+    pub ordinal: usize,
+    /// Shorter repetitions and smaller shapes: a look, not a claim.
+    pub quick: bool,
+    /// Python with the peers' packages.
+    pub python: PathBuf,
+    /// Peers that shall take part; one whose packages are not there is left out.
+    pub peers: Vec<String>,
+}
+
+/// One run: what is asked for, the device, and whether it is one.
+struct Run {
+    request: Request,
+    device: Device,
+    /// The stand-in driver computes on the processor: nothing that it takes time for is a measurement.
+    stand_in: bool,
+    care: Care,
+}
+
+impl Run {
+    /// Small shapes for a look, and for a stand-in.
+    fn small(&self) -> bool {
+        self.request.quick || self.stand_in
+    }
+
+    fn peers(&self) -> Peers {
+        let Request { python, peers, bundle, .. } = &self.request;
+        let where_they_run = if self.stand_in { "cpu" } else { "cuda" };
+        // The number of threads is the host's: one launches, more do not help.
+        Peers::new(python.clone(), peers.clone(), vec![1]).at(bundle.join("peers"), where_they_run)
+    }
+}
+
+/// A part of the record: its name in the file, and what makes it.
+type Part = (&'static str, fn(&Run) -> Result<Value, String>);
+
+/// Every part, in the order in which they run: what would make the rest worthless comes first.
+const PARTS: &[Part] = &[
+    ("parity", checks::parity),
+    ("T10", checks::determinism),
+    ("sanitizers", checks::sanitizers),
+    ("T1", tables::kernels),
+    ("T2", tables::launches),
+    ("T5", tables::updates),
+    ("T7", tables::scaling),
+];
+
+/// Runs all parts and writes `raw.json` and `README.md` into the folder. A part that fails is written down, and the others
+/// run all the same.
+///
+/// # Errors
+/// No device, no folder to write into, or the names of the parts that failed.
+pub fn run(request: Request) -> Result<(), String> {
+    let gpu = gpus().map_err(|e| e.to_string())?;
+    let gpu = gpu.get(request.ordinal).ok_or_else(|| format!("there is no cuda:{}", request.ordinal))?;
+    std::fs::create_dir_all(&request.out)
+        .map_err(|e| format!("cannot make {}: {e}", request.out.display()))?;
+    let stand_in = gpu.name == "stand-in";
+    let quick = request.quick || stand_in;
+    let run = Run {
+        device: Device::Cuda(request.ordinal),
+        stand_in,
+        care: if quick { Care::QUICK } else { Care { repetitions: 9, min_seconds: 0.1 } },
+        request,
+    };
+    let mut record = json!({
+        "stand_in": stand_in,
+        "quick": run.small(),
+        "facts": facts::collect(&run.request, gpu),
+    });
+    let mut failed = Vec::new();
+    for (name, make) in PARTS {
+        eprintln!("{name} ...");
+        record[*name] = match make(&run) {
+            Ok(value) => value,
+            Err(why) => {
+                eprintln!("{name} failed: {why}");
+                failed.push(*name);
+                json!({"failed": why})
+            }
+        };
+        // After each part, so that a machine that is taken away leaves what was measured.
+        write(&run.request.out, &record)?;
+    }
+    let out = run.request.out.display();
+    if !failed.is_empty() {
+        return Err(format!("failed: {}; what came out is in {out}", failed.join(", ")));
+    }
+    let what =
+        if stand_in { "a test of this command on the stand-in driver, no measurement" } else { "all parts" };
+    println!("{what}: {out}/README.md, {out}/raw.json");
+    Ok(())
+}
+
+/// Writes aside and renames, so that no half-written file is left.
+fn write(out: &Path, record: &Value) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(record).map_err(|e| e.to_string())?;
+    for (name, text) in [("raw.json", text + "\n"), ("README.md", page::page(record))] {
+        let (aside, path) = (out.join(format!("{name}.part")), out.join(name));
+        let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &path));
+        written.map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(())
+}

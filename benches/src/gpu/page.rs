@@ -1,0 +1,140 @@
+//! A record as a page for people. Every figure on it is one of the record.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// The page. Parts that are not there yet are said to be.
+pub fn page(record: &Value) -> String {
+    let mut out = String::from("# Kernels on a GPU\n\n");
+    if record["stand_in"] == true {
+        out += "**STAND-IN: this is a test of the measuring command on a driver that computes on the processor. No time on this page\nis a measurement of a GPU.**\n\n";
+    }
+    if record["quick"] == true {
+        out += "Short repetitions and small shapes: a look, not a claim.\n\n";
+    }
+    facts(&mut out, &record["facts"]);
+    checks(&mut out, record);
+    let prediction = text(&record["T1"]["prediction"]);
+    out += "\n## T1: kernels\n\nTime on the device of each launch, between two events (median). Share: of the roofline that was measured in this run.\n";
+    let _ = writeln!(out, "Predicted: for {prediction}.");
+    let roofline = &record["T1"]["roofline"];
+    if let (Some(flops), Some(bytes)) = (roofline["flops"].as_f64(), roofline["bytes"].as_f64()) {
+        let _ =
+            writeln!(out, "\nMeasured roofline: {:.2} TFLOP/s, {:.3} TB/s.", flops * 1e-12, bytes * 1e-12);
+    }
+    let columns = [
+        "call",
+        "n",
+        "kernel",
+        "us",
+        "spread",
+        "predicted_us",
+        "share",
+        "bound",
+        "ops",
+        "bytes",
+        "registers",
+        "shared",
+        "blocks",
+    ];
+    table(&mut out, &record["T1"], &columns);
+    out += "\n## T2: launches\n\nA call with its copies there and back (`whole_us`), and the sum of its kernels.\n";
+    table(&mut out, &record["T2"], &["call", "n", "launches", "whole_us", "kernels_us", "spread"]);
+    out += "\n## T5: choosing and learning beside peers\n\nOurs with all copies there and back, alternating with peers whose data lies on the device already and who wait for their last\ncall only. A ratio above 1: ours is faster.\n";
+    table(
+        &mut out,
+        &record["T5"],
+        &["name", "value", "unit", "threads", "spread", "peer", "peer_value", "peer_spread", "ratio"],
+    );
+    out += "\n## T7: scaling, and where devices cross\n";
+    table(&mut out, &record["T7"], &["call", "axis", "value", "n", "cuda_us", "cpu_us", "cpu_threads"]);
+    out += "\nThe device is faster from here on (empty: at none of the values):\n";
+    rows(&mut out, &record["T7"]["crossings"], &["call", "axis", "faster_from"]);
+    out
+}
+
+fn facts(out: &mut String, facts: &Value) {
+    *out += "| | |\n|---|---|\n";
+    for (name, value) in facts.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(parts) => {
+                for (part, value) in parts {
+                    let _ = writeln!(out, "| {part} | {} |", text(value));
+                }
+            }
+            None => {
+                let _ = writeln!(out, "| {name} | {} |", text(value));
+            }
+        }
+    }
+}
+
+fn checks(out: &mut String, record: &Value) {
+    *out += "\n## Does it compute what the processor does\n\n";
+    for (name, part) in [("parity", &record["parity"]), ("sanitizers", &record["sanitizers"])] {
+        let said = match (part["failed"].as_str(), part["absent"].as_str(), part["runs"].as_array()) {
+            (Some(why), ..) => format!("FAILED: {why}"),
+            (_, Some(why), _) => why.to_owned(),
+            (.., Some(runs)) => {
+                let one = |r: &Value| format!("{}: {}", text(&r["tool"]), text(&r["result"]));
+                runs.iter().map(one).collect::<Vec<_>>().join("; ")
+            }
+            _ => text(&part["result"]),
+        };
+        let _ = writeln!(out, "- {name}: {said}");
+    }
+    let t10 = &record["T10"];
+    let _ = writeln!(out, "\n## T10: determinism\n\nParameters after {} updates:", text(&t10["updates"]));
+    table(out, t10, &["place", "hash"]);
+    if t10["equal"] == true {
+        *out += "\nAll are equal.\n";
+    }
+}
+
+fn table(out: &mut String, part: &Value, columns: &[&str]) {
+    if part.is_null() {
+        *out += "\nNot yet.\n";
+    } else if let Some(why) = part["failed"].as_str() {
+        let _ = writeln!(out, "\nFAILED: {why}");
+    } else {
+        rows(out, &part["rows"], columns);
+    }
+}
+
+fn rows(out: &mut String, rows: &Value, columns: &[&str]) {
+    let _ = writeln!(out, "\n| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
+    for row in rows.as_array().into_iter().flatten() {
+        let cells: Vec<String> = columns.iter().map(|c| text(&row[*c])).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+}
+
+/// A value in a cell: numbers with four digits, nothing for null.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.replace('\n', "; ").replace('|', "/"),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(crate::report::short).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stand_in_is_called_one_and_a_failure_is_not_hidden() {
+        let mut record =
+            json!({"stand_in": true, "facts": {"device": "stand-in", "versions": {"torch": null}}});
+        record["T1"] = json!({"rows": [{"call": "act", "n": 3, "us": 5.25}]});
+        record["T2"] = json!({"failed": "it caught fire"});
+        let page = page(&record);
+        assert!(page.contains("STAND-IN") && page.contains("| act | 3 |  | 5.250 |"), "{page}");
+        assert!(page.contains("FAILED: it caught fire") && page.contains("Not yet."), "{page}");
+        record["stand_in"] = json!(false);
+        assert!(!super::page(&record).contains("STAND-IN"));
+    }
+}
