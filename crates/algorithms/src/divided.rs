@@ -211,15 +211,17 @@ impl Divided {
             });
         }
         let mut divided = Self { spec: spec.clone(), players, params: Vec::new(), grad_steps: 0 };
-        divided.gather_params();
+        divided.gather_params()?;
         Ok(divided)
     }
 
-    fn gather_params(&mut self) {
-        let mut params = std::mem::take(&mut self.params);
-        params.clear();
-        self.players.iter().for_each(|p| params.extend_from_slice(p.learner.params()));
-        self.params = params;
+    fn gather_params(&mut self) -> Result<()> {
+        self.params.clear();
+        for player in &mut self.players {
+            player.learner.settle()?;
+            self.params.extend_from_slice(player.learner.params());
+        }
+        Ok(())
     }
 }
 
@@ -367,8 +369,7 @@ impl Learner for Divided {
     fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
         self.grad_steps = from.u64()?;
         self.players.iter_mut().try_for_each(|p| p.learner.load(from))?;
-        self.gather_params();
-        Ok(())
+        self.gather_params()
     }
 }
 
@@ -396,7 +397,7 @@ impl TransitionLearner for Divided {
         }
         priority.iter_mut().for_each(|p| *p /= f32::max(n, 1.0));
         self.grad_steps += 1;
-        self.gather_params();
+        self.gather_params()?;
         let total = total.unwrap_or_default();
         Ok(UpdateStats { loss: total.loss / f32::max(n, 1.0), ..total })
     }

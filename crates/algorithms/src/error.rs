@@ -55,6 +55,9 @@ pub enum Error {
         /// Gradient steps taken before.
         grad_steps: u64,
     },
+    /// Replay refused.
+    #[error(transparent)]
+    Replay(#[from] coact_replay::Error),
     /// A network or optimizer refused.
     #[error(transparent)]
     Nets(#[from] coact_nets::Error),

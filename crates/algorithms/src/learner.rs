@@ -1,11 +1,12 @@
 //! What every learner offers, and how one is listed and built.
 
 use coact_core::codec::{Reader, Writer};
+use coact_core::rng::{Purpose, Stream};
 use coact_core::settings::Key;
 use coact_core::{ActionBatch, EnvSpec, StepBatch};
 use coact_kernels::Backend;
 use coact_nets::NamedTensor;
-use coact_replay::{Batch, Rollout};
+use coact_replay::{Batch, Replay, Rollout};
 
 use crate::Result;
 
@@ -92,7 +93,19 @@ pub trait Learner: Send {
     /// A row without a legal action.
     fn act(&mut self, step: &StepBatch, mode: ActMode, actions: &mut ActionBatch) -> Result<()>;
 
+    /// Brings to the host what a learner on another device has learned. To be called before anything reads parameters,
+    /// policies or what is saved; without a device there is nothing to bring.
+    ///
+    /// # Errors
+    /// A device that refuses.
+    fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// All online parameters, flat.
+    ///
+    /// # Panics
+    /// If they are newer on another device; see [`Learner::settle`].
     fn params(&self) -> &[f32];
 
     /// Replaces all online parameters (for acting with an earlier, better set).
@@ -128,6 +141,28 @@ pub trait Learner: Send {
     fn load(&mut self, from: &mut Reader<'_>) -> Result<()>;
 }
 
+/// Batches to draw from a replay, for gradient steps one after the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draws {
+    /// Gradient steps, each with a batch of its own.
+    pub n: u64,
+    /// Transitions of a batch.
+    pub batch_size: usize,
+    /// Seed of the run; a step draws from the stream of its number.
+    pub seed: u64,
+    /// Exponent of importance weights.
+    pub beta: f32,
+}
+
+/// Memory of drawn batches, kept from call to call.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    batch: Batch,
+    priority: Vec<f32>,
+    /// What each step did.
+    pub stats: Vec<UpdateStats>,
+}
+
 /// Learns from single transitions out of replay.
 pub trait TransitionLearner: Learner {
     /// One gradient step on `batch`; writes how surprising each transition was to `priority` (`[B]`).
@@ -135,6 +170,43 @@ pub trait TransitionLearner: Learner {
     /// # Errors
     /// A loss or gradient that is not finite; parameters are then as before.
     fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats>;
+
+    /// Draws batches and takes a gradient step on each; gives what was drawn its new priorities, if `replay` has any. What
+    /// the steps did replaces `drawn.stats`, and stands there for those before a fault as well.
+    ///
+    /// # Errors
+    /// Those of [`TransitionLearner::update`], and what replay refuses.
+    fn update_from(&mut self, replay: &mut Replay, draws: Draws, drawn: &mut Drawn) -> Result<()> {
+        update_on_host(self, replay, draws, drawn)
+    }
+
+    /// Brings to `replay` what a device keeps of it, so that it can be saved.
+    ///
+    /// # Errors
+    /// A device that refuses.
+    fn settle_replay(&mut self, _replay: &mut Replay) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// [`TransitionLearner::update_from`] where replay is drawn from on the host.
+pub(crate) fn update_on_host<L: TransitionLearner + ?Sized>(
+    learner: &mut L,
+    replay: &mut Replay,
+    draws: Draws,
+    drawn: &mut Drawn,
+) -> Result<()> {
+    drawn.stats.clear();
+    for _ in 0..draws.n {
+        let mut rng = Stream::new(draws.seed, Purpose::Replay, 0, learner.grad_steps());
+        replay.sample(&mut rng, draws.batch_size, draws.beta, &mut drawn.batch)?;
+        drawn.priority.resize(draws.batch_size, 0.0);
+        drawn.stats.push(learner.update(&drawn.batch, &mut drawn.priority)?);
+        if replay.config().prioritized.is_some() {
+            replay.update_priorities(&drawn.batch.ids, &drawn.priority)?;
+        }
+    }
+    Ok(())
 }
 
 /// Learns from consecutive steps: those since its last update (on policy), or sequences out of replay.

@@ -34,8 +34,8 @@ pub mod value_norm;
 
 pub use error::{Error, Result};
 pub use learner::{
-    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, Named,
-    SequenceLearner, TransitionLearner, UpdateStats,
+    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Drawn, Draws, Feed, Learner,
+    Named, SequenceLearner, TransitionLearner, UpdateStats,
 };
 
 /// Every algorithm, in the order in which it is listed to users.

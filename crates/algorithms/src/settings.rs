@@ -119,6 +119,14 @@ pub(crate) enum TargetRule {
 }
 
 impl TargetRule {
+    /// The share of the way that the target moves after gradient step number `grad_steps`; `None` where it stays.
+    pub(crate) fn tau(self, grad_steps: u64) -> Option<f32> {
+        match self {
+            Self::Soft(tau) => Some(tau),
+            Self::HardEvery(every) => grad_steps.is_multiple_of(every).then_some(1.0),
+        }
+    }
+
     /// Lets `target` follow `params` after gradient step number `grad_steps`; whether it moved.
     pub(crate) fn follow(
         self,
@@ -127,11 +135,10 @@ impl TargetRule {
         target: &mut [f32],
         params: &[f32],
     ) -> bool {
-        match self {
-            Self::Soft(tau) => backend.blend(target, params, tau),
-            Self::HardEvery(every) if grad_steps.is_multiple_of(every) => target.copy_from_slice(params),
-            Self::HardEvery(_) => return false,
+        let tau = self.tau(grad_steps);
+        if let Some(tau) = tau {
+            backend.blend(target, params, tau);
         }
-        true
+        tau.is_some()
     }
 }

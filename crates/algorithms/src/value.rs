@@ -28,21 +28,23 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, derive_seed};
 use coact_core::{ActionBatch, EnvSpec, RewardKind, StepBatch};
 use coact_kernels::{
-    Act, ActScratch, Backend, Exploration, GroupBatch, Loss, Mixer, QShape, Update, UpdateScratch,
+    Act, ActScratch, Backend, Exploration, GradStep, GroupBatch, Loss, Mixer, QShape, Update, UpdateScratch,
 };
 use coact_nets::{Optimizer, QNetworks, Schedule, Sharing};
-use coact_replay::Batch;
+use coact_replay::{Batch, Replay, WeightNorm};
 
 use crate::learner::{
-    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Feed, Learner, Named,
-    TransitionLearner, UpdateStats,
+    ActMode, AgentPolicy, AlgorithmEntry, AnyLearner, BuildContext, Clock, Drawn, Draws, Feed, Learner,
+    Named, TransitionLearner, UpdateStats, update_on_host,
 };
 use crate::noise::{Noise, NoiseKind};
 use crate::settings::TargetRule;
 use crate::{Error, Result};
 
+mod device;
 mod settings;
 
+use device::OnDevice;
 pub use settings::{ActivationKind, ExplorationKind, LossKind, ScheduleKind, ValueSettings};
 
 /// Independent double DQN.
@@ -92,6 +94,8 @@ pub struct ValueLearner {
     explore_seed: u64,
     backend: Backend,
     update_scratch: UpdateScratch,
+    /// Where parameters, targets and moments are, if not here alone.
+    on_device: Option<OnDevice>,
 }
 
 struct Group {
@@ -142,7 +146,7 @@ impl ValueLearner {
     /// Settings outside their range or in contradiction.
     pub fn new(mixer: Mixer, settings: ValueSettings, context: BuildContext<'_>) -> Result<Self> {
         settings.check()?;
-        let BuildContext { spec, n_envs, seed, total_env_steps, total_grad_steps, backend, .. } = context;
+        let BuildContext { spec, n_envs, seed, total_env_steps, total_grad_steps, mut backend, .. } = context;
         let groups = build_groups(spec, n_envs, &settings);
         let n_params = groups.last().map_or(0, |g| g.range.end);
         let mut params = vec![0.0; n_params];
@@ -159,7 +163,10 @@ impl ValueLearner {
             _ => groups.iter().flat_map(|g| g.nets.networks().map(|r| shifted(g, r))).collect(),
         };
         let optimizer = Optimizer::new(settings.optimizer(), n_params, partitions, tensors.collect())?;
+        let loss = settings.loss();
+        let on_device = OnDevice::new(&mut backend, &groups, (mixer, loss, settings.double_q), &optimizer)?;
         Ok(Self {
+            on_device,
             mixer,
             agent_names: spec.agent_names(),
             target_params: params.clone(),
@@ -181,13 +188,23 @@ impl ValueLearner {
                 (Some(tau), _) => TargetRule::Soft(tau),
                 (None, every) => TargetRule::HardEvery(every.unwrap_or(DEFAULT_TARGET_EVERY)),
             },
-            loss: settings.loss(),
+            loss,
             explore_seed: derive_seed(seed, Purpose::Explore, 0),
             groups,
             settings,
             backend,
             update_scratch: UpdateScratch::default(),
         })
+    }
+
+    /// What is to happen in gradient step number `grad_steps + 1`.
+    fn next_step(&self) -> GradStep {
+        let taken = self.optimizer.grad_steps;
+        GradStep {
+            lr: self.learning_rate.value(taken) as f32,
+            step: taken + 1,
+            tau: self.target_rule.tau(taken + 1),
+        }
     }
 
     fn noise_scale(&self, clock: Clock) -> f64 {
@@ -200,12 +217,10 @@ impl ValueLearner {
         self.target_rule.follow(grad_steps, &mut self.backend, &mut self.target_params, &self.params)
     }
 
-    /// Runs the update kernel over `G` groups; the array lives on the stack, so nothing is allocated.
-    fn run_update<const G: usize>(
-        &mut self,
-        batch: &Batch,
-        priority: &mut [f32],
-    ) -> Result<coact_kernels::UpdateStats> {
+    /// Gradients of a batch over `G` groups; on a device the whole step, with its gradient norm. The array lives on the
+    /// stack, so nothing is allocated.
+    fn learn_groups<const G: usize>(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<Measured> {
+        let step = self.next_step();
         let mut grads = &mut self.grads[..];
         let (params, target_params, groups) = (&self.params, &self.target_params, &self.groups);
         let mut calls: [GroupBatch<'_>; G] = std::array::from_fn(|g| {
@@ -241,9 +256,24 @@ impl ValueLearner {
             loss: self.loss,
             priority,
         };
-        Ok(self.backend.update(&mut self.update_scratch, update)?)
+        match &mut self.on_device {
+            None => Ok((self.backend.update(&mut self.update_scratch, update)?, None)),
+            Some(on_device) => on_device.step(&mut self.backend, update, step),
+        }
+    }
+
+    fn learn(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<Measured> {
+        match self.groups.len() {
+            1 => self.learn_groups::<1>(batch, priority),
+            2 => self.learn_groups::<2>(batch, priority),
+            3 => self.learn_groups::<3>(batch, priority),
+            _ => self.learn_groups::<MAX_GROUPS>(batch, priority),
+        }
     }
 }
+
+/// What an update measured, and the norm of the gradient if the step is taken already.
+type Measured = (coact_kernels::UpdateStats, Option<f32>);
 
 /// Most groups of agents that one learner serves; more would need a larger stack array above.
 const MAX_GROUPS: usize = 4;
@@ -297,6 +327,7 @@ impl Learner for ValueLearner {
         };
         let epsilon = self.epsilon.value(clock.env_steps) as f32;
         let temperature = self.temperature.value(clock.env_steps) as f32;
+        self.flush()?;
         let mut first_agent = 0;
         for (g, group) in self.groups.iter_mut().enumerate() {
             let Group { nets, range, first_row, noise, act_scratch } = group;
@@ -314,36 +345,42 @@ impl Learner for ValueLearner {
             let columns = &step.groups[g];
             // Acting uses the first critic, whose sets lead the group's block.
             let len = nets.n_sets * nets.shape.mlp.param_count();
-            let chosen = self.backend.act(
-                act_scratch,
-                Act {
-                    shape: &nets.shape,
-                    params: &self.params[range.start..range.start + len],
-                    n_sets: nets.n_sets,
-                    n_agents: nets.n_agents,
-                    obs: &columns.obs,
-                    mask: &columns.mask,
-                    alive: &columns.alive,
-                    exploration,
-                    seed: self.explore_seed,
-                    step: clock.vector_steps,
-                    first_row: *first_row,
-                    actions: &mut actions.discrete[g],
-                    q: None,
-                },
-            );
+            let call = Act {
+                shape: &nets.shape,
+                params: &self.params[range.start..range.start + len],
+                n_sets: nets.n_sets,
+                n_agents: nets.n_agents,
+                obs: &columns.obs,
+                mask: &columns.mask,
+                alive: &columns.alive,
+                exploration,
+                seed: self.explore_seed,
+                step: clock.vector_steps,
+                first_row: *first_row,
+                actions: &mut actions.discrete[g],
+                q: None,
+            };
+            let chosen = device::act(&mut self.backend, self.on_device.as_ref(), g, act_scratch, call);
             chosen.map_err(|e| over_all_groups(e, first_agent))?;
             first_agent += nets.n_agents;
         }
         Ok(())
     }
 
+    fn settle(&mut self) -> Result<()> {
+        self.bring_home()
+    }
+
     fn params(&self) -> &[f32] {
+        self.assert_settled();
         &self.params
     }
 
     fn set_params(&mut self, params: &[f32]) {
         self.params.copy_from_slice(params);
+        if let Some(on_device) = &mut self.on_device {
+            on_device.params_set();
+        }
     }
 
     fn grad_steps(&self) -> u64 {
@@ -351,6 +388,7 @@ impl Learner for ValueLearner {
     }
 
     fn action_values(&mut self, step: &StepBatch, group: usize) -> Result<Vec<f32>> {
+        self.flush()?;
         let Group { nets, range, first_row, act_scratch, .. } = &mut self.groups[group];
         let columns = &step.groups[group];
         let rows = step.n_envs * nets.n_agents;
@@ -371,7 +409,7 @@ impl Learner for ValueLearner {
             actions: &mut vec![0; rows],
             q: Some(&mut values),
         };
-        self.backend.act(act_scratch, call)?;
+        device::act(&mut self.backend, self.on_device.as_ref(), group, act_scratch, call)?;
         Ok(values)
     }
 
@@ -387,6 +425,7 @@ impl Learner for ValueLearner {
     }
 
     fn policies(&self) -> Vec<AgentPolicy> {
+        self.assert_settled();
         let agents = self.groups.iter().flat_map(|g| (0..g.nets.n_agents).map(move |a| (g, a)));
         let policy = |((group, a), name): ((&Group, usize), &String)| {
             let network = group.nets.network(0, a.min(group.nets.n_sets - 1));
@@ -408,6 +447,7 @@ impl Learner for ValueLearner {
     }
 
     fn save(&self, out: &mut Writer) {
+        self.assert_settled();
         out.u64(self.optimizer.grad_steps);
         out.f32s(&self.params);
         out.f32s(&self.target_params);
@@ -425,26 +465,47 @@ impl Learner for ValueLearner {
         for group in &mut self.groups {
             group.noise.load(from)?;
         }
+        if let Some(on_device) = &mut self.on_device {
+            on_device.all_set();
+        }
         Ok(())
     }
 }
 
 impl TransitionLearner for ValueLearner {
+    fn update_from(&mut self, replay: &mut Replay, draws: Draws, drawn: &mut Drawn) -> Result<()> {
+        // A device has weights of the batch's own scale only, which is the one that runs use.
+        match self.on_device {
+            Some(_) if replay.config().normalize_weights_by == WeightNorm::Batch => {
+                self.update_on_device(replay, draws, drawn)
+            }
+            _ => update_on_host(self, replay, draws, drawn),
+        }
+    }
+
+    fn settle_replay(&mut self, replay: &mut Replay) -> Result<()> {
+        self.bring_priorities(replay)
+    }
+
     fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats> {
-        let stats = match self.groups.len() {
-            1 => self.run_update::<1>(batch, priority)?,
-            2 => self.run_update::<2>(batch, priority)?,
-            3 => self.run_update::<3>(batch, priority)?,
-            _ => self.run_update::<MAX_GROUPS>(batch, priority)?,
-        };
+        self.flush()?;
+        let (stats, moved) = self.learn(batch, priority)?;
         if !stats.loss.is_finite() {
             let grad_steps = self.optimizer.grad_steps;
             return Err(Error::NonFinite { what: "loss", value: stats.loss, grad_steps });
         }
         let learning_rate = self.learning_rate.value(self.optimizer.grad_steps);
-        let grad_norm =
-            self.optimizer.step(&mut self.backend, learning_rate, &mut self.params, &mut self.grads)?;
-        let target_synced = self.sync_target();
+        let (grad_norm, target_synced) = match moved {
+            Some(norm) => {
+                self.optimizer.grad_steps += 1;
+                (norm, self.target_rule.tau(self.optimizer.grad_steps).is_some())
+            }
+            None => {
+                let (params, grads) = (&mut self.params, &mut self.grads);
+                let norm = self.optimizer.step(&mut self.backend, learning_rate, params, grads)?;
+                (norm, self.sync_target())
+            }
+        };
         Ok(UpdateStats {
             loss: stats.loss,
             grad_norm,

@@ -52,9 +52,30 @@ inline float __uint_as_float(unsigned bits) {
     memcpy(&v, &bits, 4);
     return v;
 }
-inline unsigned long long atomicMin(unsigned long long *at, unsigned long long v) {
-    unsigned long long old = *at;
+inline double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
+inline double __ddiv_rn(double a, double b) { return a / b; }
+inline double __dsqrt_rn(double a) { return __builtin_sqrt(a); }
+inline long long __double_as_longlong(double v) {
+    long long bits;
+    memcpy(&bits, &v, 8);
+    return bits;
+}
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+template <class T> T atomicMin(T *at, T v) {
+    T old = *at;
     if (v < old) *at = v;
+    return old;
+}
+template <class T> T atomicMax(T *at, T v) {
+    T old = *at;
+    if (v > old) *at = v;
+    return old;
+}
+template <class T> T atomicAdd(T *at, T v) {
+    T old = *at;
+    *at = old + v;
     return old;
 }
 

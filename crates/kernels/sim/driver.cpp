@@ -194,7 +194,7 @@ static size_t taken() {
 }
 } // namespace sim
 
-enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719, NOT_WHILE_CAPTURING = 900 };
 typedef unsigned long long Pointer;
 typedef double Event; // microseconds
 
@@ -203,6 +203,16 @@ static double now() {
 }
 static size_t devices() { return sim::number("COACT_SIM_DEVICES", 1); }
 static size_t memory_size() { return sim::number("COACT_SIM_MEMORY", (size_t)1 << 30); }
+// A launch, as a graph keeps it.
+struct Node {
+    const sim::Kernel *kernel;
+    uint3 grid, block;
+    unsigned shared_bytes;
+    std::vector<char> argument;
+};
+typedef std::vector<Node> Graph;
+static Graph *capturing; // what launches go to instead of being run
+
 static std::string module_text;
 static int handle;
 static unsigned shared_limit = 48 * 1024;
@@ -215,6 +225,12 @@ static bool has_entry(const sim::Kernel *kernel) {
     if (at == std::string::npos) return false;
     const size_t end = module_text.find(")", at);
     return module_text.substr(at, end - at).find(size) != std::string::npos;
+}
+
+static int run(const Node &node) {
+    sim::block_dim = node.block;
+    sim::grid_dim = node.grid;
+    return sim::launch(node.kernel, node.argument.data(), node.shared_bytes) ? OK : LAUNCH_FAILED;
 }
 
 extern "C" {
@@ -245,19 +261,29 @@ int cuCtxGetCurrent(void **context) { return *context = &handle, OK; }
 int cuCtxSynchronize() { return OK; }
 int cuStreamCreate(void **stream, unsigned) { return *stream = &handle, OK; }
 int cuStreamDestroy_v2(void *) { return OK; }
-int cuStreamSynchronize(void *) { return OK; }
+int cuStreamSynchronize(void *) { return capturing ? NOT_WHILE_CAPTURING : OK; }
 int cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
 int cuMemAlloc_v2(Pointer *at, size_t bytes) {
     if (bytes == 0) return INVALID_VALUE;
+    if (capturing) return NOT_WHILE_CAPTURING;
     if (sim::taken() + bytes > memory_size()) return OUT_OF_MEMORY;
     return *at = (Pointer)sim::allocate(bytes), OK;
 }
 int cuMemAllocAsync(Pointer *at, size_t bytes, void *) { return cuMemAlloc_v2(at, bytes); }
 int cuMemFree_v2(Pointer at) { return sim::release((char *)at), OK; }
 int cuMemFreeAsync(Pointer at, void *) { return cuMemFree_v2(at); }
-int cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) { return memcpy((void *)to, from, bytes), OK; }
-int cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) { return memcpy(to, (void *)from, bytes), OK; }
-int cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) { return memset((void *)to, value, bytes), OK; }
+int cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    return memcpy((void *)to, from, bytes), OK;
+}
+int cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    return memcpy(to, (void *)from, bytes), OK;
+}
+int cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    return memset((void *)to, value, bytes), OK;
+}
 int cuMemGetInfo_v2(size_t *free, size_t *total) {
     *total = memory_size();
     return *free = *total - sim::taken(), OK;
@@ -283,10 +309,36 @@ int cuLaunchKernel(const void *function, unsigned gx, unsigned gy, unsigned gz, 
                    unsigned shared_bytes, void *, void **params, void **) {
     if (!gx || !gy || !gz || !bx || !by || bz != 1 || bx * by > 1024 || gy > 65535 || gz > 65535) return INVALID_VALUE;
     if (shared_bytes > shared_limit) return INVALID_VALUE;
-    sim::block_dim = {bx, by, bz};
-    sim::grid_dim = {gx, gy, gz};
-    return sim::launch((const sim::Kernel *)function, params[0], shared_bytes) ? OK : LAUNCH_FAILED;
+    const sim::Kernel *kernel = (const sim::Kernel *)function;
+    const char *argument = (const char *)params[0];
+    Node node = {kernel, {gx, gy, gz}, {bx, by, bz}, shared_bytes, {argument, argument + kernel->argument}};
+    if (capturing) return capturing->push_back(node), OK;
+    return run(node);
 }
+int cuStreamBeginCapture_v2(void *, int) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    return capturing = new Graph(), OK;
+}
+int cuStreamEndCapture(void *, void **graph) {
+    *graph = capturing;
+    capturing = nullptr;
+    return *graph ? OK : INVALID_VALUE;
+}
+int cuStreamIsCapturing(void *, int *status) { return *status = capturing ? 1 : 0, OK; }
+int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
+    return *exec = new Graph(*(const Graph *)graph), OK;
+}
+int cuGraphUpload(void *, void *) { return OK; }
+int cuGraphLaunch(void *exec, void *) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    for (const Node &node : *(const Graph *)exec) {
+        const int error = run(node);
+        if (error != OK) return error;
+    }
+    return OK;
+}
+int cuGraphExecDestroy(void *exec) { return delete (Graph *)exec, OK; }
+int cuGraphDestroy(void *graph) { return delete (Graph *)graph, OK; }
 int cuEventCreate(void **event, unsigned) { return *event = new Event(0), OK; }
 int cuEventRecord(void *event, void *) { return *(Event *)event = now(), OK; }
 int cuEventSynchronize(void *) { return OK; }

@@ -31,6 +31,7 @@ mod mlp;
 mod optim;
 mod policy;
 mod recurrent;
+mod resident;
 mod roofline;
 mod rows;
 mod shape;
@@ -52,6 +53,10 @@ pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference}
 pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
 pub use recurrent::{
     CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
+};
+pub use resident::{
+    Draws, GradStep, Learned, Resident, ResidentConfig, ResidentGroup, ResidentState, RingGroup,
+    RingPriorities, RingView,
 };
 pub use roofline::Roofline;
 pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};

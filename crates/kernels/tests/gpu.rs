@@ -10,5 +10,6 @@ mod gpu {
     mod act;
     mod driver;
     mod faults;
+    mod resident;
     mod update;
 }

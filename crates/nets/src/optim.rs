@@ -168,6 +168,26 @@ impl Optimizer {
         Ok(stats.grad_norm)
     }
 
+    /// The rule as kernels take it.
+    pub fn rule(&self) -> Rule {
+        self.config.rule()
+    }
+
+    /// Clipping before it.
+    pub fn clip(&self) -> Clip {
+        self.config.clip
+    }
+
+    /// Parts with a global norm of their own.
+    pub fn partitions(&self) -> &[Range<usize>] {
+        &self.partitions
+    }
+
+    /// Ranges of single tensors.
+    pub fn tensors(&self) -> &[Range<usize>] {
+        &self.tensors
+    }
+
     /// The moment buffers, for checkpoints; unused ones are empty.
     pub fn moments(&self) -> &[Vec<f32>; 3] {
         &self.moments

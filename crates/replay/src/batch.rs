@@ -30,7 +30,7 @@ pub struct GroupColumns {
 }
 
 /// A batch of `B` transitions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
     /// Number of transitions, `B`.
     pub size: usize,

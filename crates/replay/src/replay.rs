@@ -47,6 +47,14 @@ pub struct Replay {
     pub(crate) pushed: u64,
     /// First cell of that time: `pushed mod T * E`.
     pub(crate) head: usize,
+    /// Times that complete rows changed.
+    pub(crate) revision: u64,
+    /// Times that everything was replaced.
+    pub(crate) loaded: u64,
+    /// Whether priorities are kept elsewhere.
+    pub(crate) lent: bool,
+    /// Number of pushes when lent priorities were last stored here.
+    pub(crate) stored_at: u64,
 }
 
 impl Replay {
@@ -103,6 +111,10 @@ impl Replay {
             begun: false,
             pushed: 0,
             head: 0,
+            revision: 0,
+            loaded: 0,
+            lent: false,
+            stored_at: 0,
             config,
         })
     }
@@ -150,6 +162,7 @@ impl Replay {
     pub fn begin(&mut self, first: &StepBatch) -> Result<()> {
         self.gate.first(first)?;
         if self.begun {
+            self.revision += 1;
             self.accumulator.cut(&mut self.ring, &mut self.finals, self.head, self.pushed);
         }
         self.ring.open(self.head, first);
@@ -205,7 +218,9 @@ impl Replay {
             {
                 self.finals.give(row);
             }
-            if let Some(p) = &mut self.priorities {
+            if !self.lent
+                && let Some(p) = &mut self.priorities
+            {
                 p.sums.set(cell, 0);
             }
         }
@@ -213,7 +228,7 @@ impl Replay {
 
     /// Gives the transitions that became complete the priority of new ones.
     fn admit(&mut self) {
-        let Some(p) = &mut self.priorities else { return };
+        let Some(p) = self.priorities.as_mut().filter(|_| !self.lent) else { return };
         if self.pushed >= self.config.n_step as u64 {
             let first = self.ring.geometry.behind(self.head, self.config.n_step);
             for cell in first..first + self.config.n_envs {
@@ -229,7 +244,7 @@ impl Replay {
     /// total priority, in the order of the ring; weights are `(N P)^-beta`, divided by the largest.
     ///
     /// # Errors
-    /// A batch of none or more than are stored, or a `beta` that is negative or not finite.
+    /// A batch of none or more than are stored, a `beta` that is negative or not finite, or priorities that are lent.
     pub fn sample(&self, rng: &mut Stream, batch_size: usize, beta: f32, out: &mut Batch) -> Result<()> {
         if batch_size == 0 {
             return Err(Error::Config("`batch_size` is 0; sample at least one transition".into()));
@@ -241,6 +256,9 @@ impl Replay {
             return Err(Error::Config(format!(
                 "`beta` is {beta}; use 0 (no correction) to 1 (full correction)"
             )));
+        }
+        if self.lent {
+            return Err(Error::Config("priorities are kept elsewhere; draw there".into()));
         }
         out.resize(&self.gate.spec, batch_size);
         match &self.priorities {
@@ -368,7 +386,9 @@ impl Replay {
     pub fn update_priorities(&mut self, ids: &[u64], td_abs: &[f32]) -> Result<usize> {
         let (oldest, newest) = (self.oldest_time(), self.newest_time());
         let (inserted, head, n_cells) = (self.inserted(), self.head, self.ring.geometry.n_cells());
-        let Some(p) = &mut self.priorities else { return Err(Error::NotPrioritized) };
+        let Some(p) = self.priorities.as_mut().filter(|_| !self.lent) else {
+            return Err(Error::NotPrioritized);
+        };
         if ids.len() != td_abs.len() {
             return Err(Error::Shape { what: "td_abs", expected: ids.len(), found: td_abs.len() });
         }

@@ -10,6 +10,9 @@ use crate::ring::next;
 
 impl Replay {
     /// Appends everything: settings (to be checked on loading), transitions, open records, priorities.
+    ///
+    /// # Panics
+    /// If priorities are lent and older here than the transitions; see [`Replay::store_priorities`].
     pub fn save(&self, out: &mut Writer) {
         out.u64s(&self.fingerprint());
         out.bool(self.begun);
@@ -22,6 +25,7 @@ impl Replay {
         out.u32s(&self.finals.free);
         out.u32s(&self.finals.words);
         if let Some(p) = &self.priorities {
+            assert!(!self.lent || self.stored_at == self.pushed, "store the lent priorities before saving");
             out.u32(p.largest);
             out.u32s(&p.sums.leaves()[..cells]);
         }
@@ -35,6 +39,7 @@ impl Replay {
     pub fn load(&mut self, from: &mut Reader<'_>) -> Result<()> {
         self.clear();
         let result = self.read(from);
+        self.stored_at = self.pushed;
         if result.is_err() {
             self.clear();
         }
@@ -43,6 +48,8 @@ impl Replay {
 
     /// Forgets everything.
     fn clear(&mut self) {
+        self.revision += 1;
+        self.loaded += 1;
         self.begun = false;
         self.pushed = 0;
         self.head = 0;

@@ -1,13 +1,14 @@
 //! Between the environments and the learner: what keeps steps until they are learned from.
 
-use coact_algorithms::{AnyLearner, Clock, Feed, Learner, SequenceLearner, TransitionLearner, UpdateStats};
+use coact_algorithms::{
+    AnyLearner, Clock, Drawn, Draws, Feed, Learner, SequenceLearner, TransitionLearner, UpdateStats,
+};
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, Stream};
 use coact_core::{ActionBatch, EnvSpec, StepBatch};
 use coact_nets::Schedule;
 use coact_replay::{
-    Batch, Prioritized, Replay, ReplayConfig, Rollout, RolloutRecorder, SequenceConfig, SequenceReplay,
-    WeightNorm,
+    Prioritized, Replay, ReplayConfig, Rollout, RolloutRecorder, SequenceConfig, SequenceReplay, WeightNorm,
 };
 
 use crate::settings::RunSettings;
@@ -16,13 +17,7 @@ use crate::{Error, Result};
 /// A learner and what it learns from.
 pub(crate) enum Source {
     /// Transitions out of replay.
-    Transitions {
-        learner: Box<dyn TransitionLearner>,
-        replay: Box<Replay>,
-        batch: Batch,
-        priority: Vec<f32>,
-        beta: Schedule,
-    },
+    Transitions { learner: Box<dyn TransitionLearner>, replay: Box<Replay>, drawn: Drawn, beta: Schedule },
     /// Sequences out of replay.
     Sequences { learner: Box<dyn SequenceLearner>, replay: Box<SequenceReplay>, batch: Rollout },
     /// Every step once.
@@ -113,8 +108,7 @@ impl Source {
                 Ok(Self::Transitions {
                     learner,
                     replay: Box::new(replay),
-                    batch: Batch::new(spec, settings.batch_size),
-                    priority: vec![0.0; settings.batch_size],
+                    drawn: Drawn::default(),
                     beta: Schedule::Linear { from, to, over: settings.env_steps },
                 })
             }
@@ -197,30 +191,46 @@ impl Source {
             }
     }
 
-    /// Learns once, from a batch drawn now or from the rollout.
-    pub fn update(&mut self, settings: &RunSettings, seed: u64, clock: Clock) -> Result<UpdateStats> {
-        let grad_steps = self.learner().grad_steps();
-        let mut rng = Stream::new(seed, Purpose::Replay, 0, grad_steps);
+    /// Takes `n` gradient steps, each on a batch drawn for it, or learns once from the rollout. Tells `see` what each did.
+    pub fn update(
+        &mut self,
+        n: u64,
+        settings: &RunSettings,
+        seed: u64,
+        clock: Clock,
+        mut see: impl FnMut(&UpdateStats),
+    ) -> Result<()> {
         match self {
-            Self::Transitions { learner, replay, batch, priority, beta } => {
+            Self::Transitions { learner, replay, drawn, beta } => {
                 let beta = beta.value(clock.env_steps) as f32;
-                replay.sample(&mut rng, settings.batch_size, beta, batch)?;
-                let stats = learner.update(batch, priority)?;
-                if settings.prioritized_replay {
-                    replay.update_priorities(&batch.ids, priority)?;
-                }
-                Ok(stats)
+                let draws = Draws { n, batch_size: settings.batch_size, seed, beta };
+                let outcome = learner.update_from(replay, draws, drawn);
+                drawn.stats.iter().for_each(see);
+                outcome?;
             }
             Self::Sequences { learner, replay, batch } => {
-                replay.sample(&mut rng, settings.batch_size, batch)?;
-                Ok(learner.learn(batch)?)
+                for _ in 0..n {
+                    let mut rng = Stream::new(seed, Purpose::Replay, 0, learner.grad_steps());
+                    replay.sample(&mut rng, settings.batch_size, batch)?;
+                    see(&learner.learn(batch)?);
+                }
             }
             Self::OnPolicy { learner, recorder } => {
                 let stats = learner.learn(recorder.rollout())?;
                 recorder.restart(learner.memory());
-                Ok(stats)
+                see(&stats);
             }
         }
+        Ok(())
+    }
+
+    /// Brings to the host what is kept on another device, so that it can be saved.
+    pub fn settle(&mut self) -> Result<()> {
+        self.learner_mut().settle()?;
+        if let Self::Transitions { learner, replay, .. } = self {
+            learner.settle_replay(replay)?;
+        }
+        Ok(())
     }
 
     /// Numbers to log at the time of `clock`.

@@ -237,14 +237,13 @@ impl Training {
         if due { settings.gradient_steps_after(self.clock.env_steps - self.env_steps_at_update) } else { 0 }
     }
 
-    /// Takes what is learned from (a batch, or the rollout that is full) and learns from it.
+    /// Learns `n` times from what is learned from: a batch each, or the rollout that is full.
     ///
     /// # Errors
     /// A number that is not finite.
-    pub fn update(&mut self) -> Result<UpdateStats> {
-        let stats = self.source.update(&self.settings, self.seed, self.clock)?;
-        self.sums.add(&stats);
-        Ok(stats)
+    pub fn update(&mut self, n: u64) -> Result<()> {
+        let sums = &mut self.sums;
+        self.source.update(n, &self.settings, self.seed, self.clock, |stats| sums.add(stats))
     }
 
     /// Plays evaluation episodes with the greedy policy and remembers the best.
@@ -255,6 +254,7 @@ impl Training {
         let policy = Policy::Greedy(self.source.learner_mut());
         let evaluation = evaluate(&mut *self.eval_env, policy, self.settings.eval_episodes, seed, |_, _| {})?;
         if self.best.as_ref().is_none_or(|b| evaluation.return_mean > b.return_mean) {
+            self.source.learner_mut().settle()?;
             self.best = Some(Best {
                 return_mean: evaluation.return_mean,
                 env_steps: self.clock.env_steps,
@@ -342,6 +342,7 @@ impl Training {
     /// # Errors
     /// Statistics that do not load.
     pub fn hand_over(&mut self) -> Result<(&mut dyn Learner, &mut dyn BatchEnv)> {
+        self.source.learner_mut().settle()?;
         self.team().apply(self.source.learner_mut(), &mut *self.eval_env)?;
         Ok((self.source.learner_mut(), &mut *self.eval_env))
     }
@@ -350,6 +351,9 @@ impl Training {
     ///
     /// # Errors
     /// Tensors that cannot be written.
+    ///
+    /// # Panics
+    /// If the learner is not settled.
     pub fn parts(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let bytes = |write: &dyn Fn(&mut Writer)| {
             let mut out = Writer::new();
@@ -485,20 +489,19 @@ pub fn train(
         }
         run.collect()?;
         let due = run.updates_due();
-        for _ in 0..due {
-            if let Err(fault) = run.update() {
+        if due > 0 {
+            if let Err(fault) = run.update(due) {
                 run.wall_s = watch.wall_s();
                 save(run, store, observer)?;
                 return Err(fault);
             }
-        }
-        if due > 0 {
             run.env_steps_at_update = run.clock.env_steps;
         }
         if let Some(reason) = after_step(run, before, &mut watch, store, observer)? {
             break reason;
         }
     };
+    run.source.learner_mut().settle()?;
     run.wall_s = watch.wall_s();
     finish(run, reason, observer)?;
     run.wall_s = watch.wall_s();
@@ -571,9 +574,10 @@ fn finish(run: &mut Training, reason: StopReason, observer: &mut dyn Observer) -
     Ok(())
 }
 
-fn save(run: &Training, store: Option<&CheckpointStore>, observer: &mut dyn Observer) -> Result<()> {
+fn save(run: &mut Training, store: Option<&CheckpointStore>, observer: &mut dyn Observer) -> Result<()> {
     let Some(store) = store else { return Ok(()) };
     observer.before_checkpoint()?;
+    run.source.settle()?;
     let parts = run.parts()?;
     let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
     let path = store.save(run.clock.env_steps, &parts)?;

@@ -122,7 +122,7 @@ fn go(run: &mut Training, on_policy: bool, vector_steps: usize) {
     for _ in 0..vector_steps {
         run.collect().unwrap();
         if !on_policy || run.stored() == ROLLOUT_STEPS * N_ENVS {
-            run.update().unwrap();
+            run.update(1).unwrap();
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{Failure, Result, process};
 
 mod budget;
 mod measure;
+mod sim;
 
 /// Help text of `ptx`.
 pub const PTX_HELP: &str = "\
@@ -27,6 +28,7 @@ Example: cargo xtask ptx";
 /// Help text of `cuda`.
 pub const CUDA_HELP: &str = "\
 Usage: cargo xtask cuda check|test
+       cargo xtask cuda sim -- ARGS..
        cargo xtask cuda bundle --out DIR [--profile NAME]
        cargo xtask cuda measure --out DIR [--quick] [--stand-in] [--python PATH] [--peers LIST] [--device N]
 
@@ -40,6 +42,9 @@ Usage: cargo xtask cuda check|test
   measure needs a GPU: the comparisons, sanitizers where they are installed, training again and again, and tables of
           kernels, launches, updates beside PyTorch and JAX, and scaling, written into DIR as README.md and raw.json.
           --stand-in tries the command without a GPU, on small shapes; no time that it writes is a measurement
+  sim -- ARGS..
+          needs no GPU: builds the stand-in driver and runs `coact ARGS..` against it, for example to see that a run gives
+          the hash of the CPU's: `cargo xtask cuda sim -- train spread-vdn --device cuda --set env_steps=2000`
 
 Example: cargo xtask cuda check";
 
@@ -176,6 +181,9 @@ pub fn missing() -> Option<&'static str> {
 
 /// Runs `cuda`.
 pub fn run(root: &Path, args: &[String]) -> Result {
+    if args.first().is_some_and(|arg| arg == "sim") {
+        return sim::run(root, &args[1..]);
+    }
     let args = Args::parse(
         args,
         &["--quick", "--stand-in"],

@@ -49,6 +49,16 @@ const BOLTZMANN: u32 = 2;
 
 impl Cuda {
     pub(crate) fn act(&mut self, scratch: &mut ActScratch, call: &mut Act<'_>) -> Result<(), Error> {
+        self.act_with(scratch, call, None)
+    }
+
+    /// With the parameters at an address, where they are on the device already.
+    pub(crate) fn act_with(
+        &mut self,
+        scratch: &mut ActScratch,
+        call: &mut Act<'_>,
+        params: Option<u64>,
+    ) -> Result<(), Error> {
         let net = Network::new(call.shape)?;
         let rows = call.actions.len();
         let units = rows / call.n_sets;
@@ -56,7 +66,11 @@ impl Cuda {
             return Ok(());
         }
         let memory = &mut scratch.gpu;
-        let args = memory.args(self, call, net, units)?;
+        let params = match params {
+            Some(at) => at,
+            None => memory.params.upload(self, call.params)?,
+        };
+        let args = memory.args(self, call, net, params)?;
         let tile = net.tile(rows);
         let grid = Grid {
             blocks: ((units as u32).div_ceil(tile), call.n_sets as u32, 1),
@@ -79,8 +93,9 @@ impl Cuda {
 
 impl ActMemory {
     /// Uploads what the call reads, and makes room for what it writes.
-    fn args(&mut self, gpu: &Cuda, call: &Act<'_>, net: Network, units: usize) -> Result<ActArgs, Error> {
+    fn args(&mut self, gpu: &Cuda, call: &Act<'_>, net: Network, params: u64) -> Result<ActArgs, Error> {
         let rows = call.actions.len();
+        let units = rows / call.n_sets;
         let (kind, epsilon, temperature, noise): (_, _, _, &[f32]) = match call.exploration {
             Exploration::Greedy => (GREEDY, 0.0, 1.0, &[]),
             Exploration::EpsilonGreedy { epsilon } => (EPSILON, epsilon, 1.0, &[]),
@@ -90,7 +105,7 @@ impl ActMemory {
         let q_len = if call.q.is_some() { rows * call.shape.n_actions } else { 0 };
         Ok(ActArgs {
             net,
-            params: self.params.upload(gpu, call.params)?,
+            params,
             obs: self.obs.upload(gpu, call.obs)?,
             mask: self.mask.upload(gpu, call.mask)?,
             alive: self.alive.upload(gpu, bytes(call.alive))?,

@@ -75,7 +75,7 @@ impl Act<'_> {
         self.actions.len().checked_div(self.n_agents).unwrap_or(0)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         self.shape.check()?;
         let (agents, sets) = (self.n_agents, self.n_sets);
         if agents == 0 || (sets != 1 && sets != agents) {

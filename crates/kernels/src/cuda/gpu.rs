@@ -155,7 +155,12 @@ kernels!(
     update_backward_8,
     update_backward_32,
     update_grads,
-    update_tree
+    update_tree,
+    optim_clip,
+    optim_step,
+    replay_admit,
+    replay_draw,
+    replay_priorities
 );
 
 impl Kernels {
@@ -297,11 +302,16 @@ impl Cuda {
 
     /// An event in the stream, if launches are timed.
     fn mark(&self) -> Result<Option<CudaEvent>, Error> {
-        if !self.timed.lock().is_ok_and(|timed| timed.is_some()) {
+        if !self.is_timing() {
             return Ok(None);
         }
         let flags = Some(sys::CUevent_flags::CU_EVENT_DEFAULT);
         self.stream.record_event(flags).map(Some).map_err(|e| failed("time a launch", e))
+    }
+
+    /// Whether launches are timed, one by one.
+    pub(crate) fn is_timing(&self) -> bool {
+        self.timed.lock().is_ok_and(|timed| timed.is_some())
     }
 
     /// Begins to time launches.

@@ -14,3 +14,5 @@
 #include "act/kernel.cu"
 #include "roofline/kernel.cu"
 #include "update/kernel.cu"
+#include "optim/kernel.cu"
+#include "resident/kernel.cu"

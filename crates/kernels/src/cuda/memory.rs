@@ -19,8 +19,13 @@ impl<T> Default for Column<T> {
 }
 
 impl<T: DeviceRepr> Column<T> {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slice.as_ref().map_or(0, CudaSlice::len)
+    }
+
+    /// Its address; null if nothing was ever there.
+    pub(crate) fn at(&self) -> u64 {
+        self.slice.as_ref().map_or(0, |slice| slice.device_ptr(slice.stream()).0)
     }
 
     /// Makes room for `len` elements, at least, and returns their address; null if there are none.
@@ -53,6 +58,19 @@ impl<T: DeviceRepr> Column<T> {
             gpu.stream().memcpy_htod(data, slice).map_err(|e| failed("take data", e))?;
         }
         Ok(at)
+    }
+
+    /// Copies `data` to the elements from `first` on.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(crate) fn write(&mut self, gpu: &Cuda, first: usize, data: &[T]) -> Result<(), Error> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let Some(slice) = &mut self.slice else { panic!("nothing to write {} elements to", data.len()) };
+        let mut to = slice.slice_mut(first..first + data.len());
+        gpu.stream().memcpy_htod(data, &mut to).map_err(|e| failed("take data", e))
     }
 
     /// Copies the first elements from the device, and waits for it.

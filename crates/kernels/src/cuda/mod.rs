@@ -11,7 +11,7 @@ mod memory;
 #[cfg(feature = "cuda")]
 pub use gpu::Cuda;
 #[cfg(feature = "cuda")]
-pub(crate) use gpu::{Grid, Network, kernel_arguments};
+pub(crate) use gpu::{Grid, Network, failed, kernel_arguments};
 #[cfg(feature = "cuda")]
 pub(crate) use memory::{Column, Mirror, bytes};
 
@@ -23,6 +23,7 @@ mod absent {
     //! What stands for a GPU in a build that has no code for one.
 
     use crate::act::{Act, ActScratch};
+    use crate::resident::{Draws, GradStep, Learned, Resident, ResidentConfig, ResidentState, RingView};
     use crate::update::{Update, UpdateScratch, UpdateStats};
     use crate::{Cpu, Error, GpuInfo, LaunchTime, Roofline};
 
@@ -68,6 +69,57 @@ mod absent {
         }
 
         pub(crate) fn act(&mut self, _: &mut ActScratch, _: &mut Act<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident(&mut self, _: &ResidentConfig) -> Result<Resident, Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_set(&mut self, _: &mut Resident, _: ResidentState<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_get(&mut self, _: &mut Resident, _: ResidentState<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_act(
+            &mut self,
+            _: &Resident,
+            _: usize,
+            _: &mut ActScratch,
+            _: &mut Act<'_>,
+        ) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_step(
+            &mut self,
+            _: &mut Resident,
+            _: &mut Update<'_, '_>,
+            _: GradStep,
+        ) -> Result<Learned, Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_learn(
+            &mut self,
+            _: &mut Resident,
+            _: &RingView<'_>,
+            _: Draws,
+            _: &[GradStep],
+            _: &mut Vec<Learned>,
+        ) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn resident_leaves(
+            &mut self,
+            _: &mut Resident,
+            _: &RingView<'_>,
+            _: &mut [u32],
+        ) -> Result<u32, Error> {
             match *self {}
         }
 

@@ -105,14 +105,12 @@ INLINE void dense(const float *x, u32 k_len, const float *w, const float *bias, 
 
 // Sixteen interleaved chains of a row are summed by a fixed tree.
 template <int ROWS> INLINE float tree16(const float *lanes, u32 row) {
-    float v[16];
+    const float *v = lanes + row;
+    float quarter[4];
 #pragma unroll
-    for (int i = 0; i < 16; i++) v[i] = lanes[i * ROWS + row];
-#pragma unroll
-    for (int half = 8; half > 0; half /= 2)
-#pragma unroll
-        for (int i = 0; i < half; i++) v[i] += v[i + half];
-    return v[0];
+    for (int i = 0; i < 4; i++)
+        quarter[i] = (v[i * ROWS] + v[(i + 8) * ROWS]) + (v[(i + 4) * ROWS] + v[(i + 12) * ROWS]);
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 // Layer norm in place; normalized rows and 1 / std go to `xhat` and `inv` (of the tile's first row) if wanted.

@@ -61,9 +61,8 @@ INLINE bool is_legal(const u32 *mask, u32 a) { return !mask || (mask[a / 32] >> 
 
 #define NO_ACTION 0xffffffffu
 
-// Words 0 and 1 of block 0 of the stream (purpose, index, step).
-INLINE void philox(u32 purpose, u32 index, u32 step_low, u32 step_high, u32 k0, u32 k1, u32 *word0, u32 *word1) {
-    u32 c0 = 0, c1 = step_low, c2 = index, c3 = purpose << 24 | (step_high & 0xffffffu);
+// A block of Philox4x32-10.
+INLINE void philox4(u32 c0, u32 c1, u32 c2, u32 c3, u32 k0, u32 k1, u32 *words) {
     for (int round = 0; round < 10; round++) {
         u64 p0 = (u64)0xD2511F53u * c0, p1 = (u64)0xCD9E8D57u * c2;
         c0 = (u32)(p1 >> 32) ^ c1 ^ k0;
@@ -73,8 +72,18 @@ INLINE void philox(u32 purpose, u32 index, u32 step_low, u32 step_high, u32 k0, 
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    *word0 = c0;
-    *word1 = c1;
+    words[0] = c0;
+    words[1] = c1;
+    words[2] = c2;
+    words[3] = c3;
+}
+
+// Words 0 and 1 of block 0 of the stream (purpose, index, step).
+INLINE void philox(u32 purpose, u32 index, u32 step_low, u32 step_high, u32 k0, u32 k1, u32 *word0, u32 *word1) {
+    u32 words[4];
+    philox4(0, step_low, index, purpose << 24 | (step_high & 0xffffffu), k0, k1, words);
+    *word0 = words[0];
+    *word1 = words[1];
 }
 
 // Uniform in [0, 1) with 24 bits.

@@ -103,7 +103,7 @@ fn clip_norm(isa: Isa, grads: &mut [f32], bound: f32, eps: f32) {
     }
 }
 
-fn name_non_finite(grads: &[f32], tensors: &[Range<usize>]) -> Error {
+pub(crate) fn name_non_finite(grads: &[f32], tensors: &[Range<usize>]) -> Error {
     for (tensor, range) in tensors.iter().enumerate() {
         if let Some(&value) = grads[range.clone()].iter().find(|v| !v.is_finite()) {
             return Error::NonFiniteGradient { tensor, value };
@@ -115,20 +115,39 @@ fn name_non_finite(grads: &[f32], tensors: &[Range<usize>]) -> Error {
 }
 
 /// Scalars of an Adam step.
-#[derive(Clone, Copy)]
-struct AdamScalars {
-    one_minus_beta1: f32,
-    beta2: f32,
-    one_minus_beta2: f32,
-    eps: f32,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamScalars {
+    pub(crate) one_minus_beta1: f32,
+    pub(crate) beta2: f32,
+    pub(crate) one_minus_beta2: f32,
+    pub(crate) eps: f32,
     /// Added to the gradient for each parameter.
-    decay: f32,
+    pub(crate) decay: f32,
     /// Factor of the parameters.
-    keep: f32,
+    pub(crate) keep: f32,
     /// `-lr / (1 - beta1^t)`.
-    minus_step: f32,
+    pub(crate) minus_step: f32,
     /// `sqrt(1 - beta2^t)`.
-    root_correction: f32,
+    pub(crate) root_correction: f32,
+}
+
+impl AdamScalars {
+    /// Those of step number `step`; `None` for another rule.
+    pub(crate) fn new(rule: Rule, lr: f32, step: u64) -> Option<Self> {
+        let Rule::Adam { beta1, beta2, eps, weight_decay, decoupled } = rule else { return None };
+        let lr = f64::from(lr);
+        let keep = if decoupled { 1.0 - lr * f64::from(weight_decay) } else { 1.0 };
+        Some(Self {
+            one_minus_beta1: 1.0 - beta1,
+            beta2,
+            one_minus_beta2: 1.0 - beta2,
+            eps,
+            decay: if decoupled { 0.0 } else { weight_decay },
+            keep: keep as f32,
+            minus_step: (-lr / (1.0 - whole_power(beta1.into(), step))) as f32,
+            root_correction: (1.0 - whole_power(beta2.into(), step)).sqrt() as f32,
+        })
+    }
 }
 
 #[inline(always)]
@@ -221,22 +240,11 @@ pub(crate) fn step(isa: Isa, call: &mut OptimStep<'_>) {
         &mut m[..len]
     });
     let (p, g) = (&mut *call.params, &*call.grads);
+    if let Some(scalars) = AdamScalars::new(call.rule, call.lr, call.step) {
+        return adam(isa, scalars, p, g, a, b);
+    }
     match call.rule {
-        Rule::Adam { beta1, beta2, eps, weight_decay, decoupled } => {
-            let lr = f64::from(call.lr);
-            let keep = if decoupled { 1.0 - lr * f64::from(weight_decay) } else { 1.0 };
-            let scalars = AdamScalars {
-                one_minus_beta1: 1.0 - beta1,
-                beta2,
-                one_minus_beta2: 1.0 - beta2,
-                eps,
-                decay: if decoupled { 0.0 } else { weight_decay },
-                keep: keep as f32,
-                minus_step: (-lr / (1.0 - whole_power(beta1.into(), call.step))) as f32,
-                root_correction: (1.0 - whole_power(beta2.into(), call.step)).sqrt() as f32,
-            };
-            adam(isa, scalars, p, g, a, b);
-        }
+        Rule::Adam { .. } => {}
         Rule::RmsProp { alpha, eps, momentum, weight_decay, .. } => {
             let scalars = RmsScalars {
                 alpha,

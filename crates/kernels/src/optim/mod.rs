@@ -7,6 +7,8 @@
 mod cpu;
 pub mod reference;
 
+#[cfg(feature = "cuda")]
+pub(crate) use cpu::{AdamScalars, name_non_finite};
 pub(crate) use cpu::{clip_and_norm, step};
 
 use crate::error::check_len;

@@ -47,7 +47,9 @@ pub(super) struct GroupPlan {
     pub(super) chunk: usize,
     /// Agents that share a parameter set.
     pub(super) agents_per_set: usize,
-    /// `1 / n` for the `n` valid rows of each set, 0 if it has none.
+    /// Valid rows of each set, `n`.
+    n_valid: Vec<u32>,
+    /// `1 / n`, 0 if a set has none.
     pub(super) inv_valid: Vec<f32>,
     /// Whether some row is not valid.
     pub(super) has_invalid: bool,
@@ -63,26 +65,25 @@ pub(super) fn samples_of_chunk(n_agents: usize) -> usize {
     1 << (CHUNK_ROWS / n_agents).max(1).ilog2()
 }
 
-/// Fills `shares` with `1 / n` for the `n` valid rows of each set, 0 if it has none. Returns the number of all.
-pub(super) fn valid_shares(group: &GroupBatch<'_>, shares: &mut Vec<f32>) -> usize {
+/// Appends the number of valid rows of each set to `counts`.
+pub(crate) fn count_valid(group: &GroupBatch<'_>, counts: &mut Vec<u32>) {
     let agents_per_set = group.n_agents / group.n_sets;
-    shares.clear();
-    let mut all = 0;
     for set in 0..group.n_sets {
         let of_set = group.valid.chunks_exact(agents_per_set).skip(set).step_by(group.n_sets);
         let valid: usize = of_set.map(|rows| rows.iter().filter(|&&v| v).count()).sum();
-        all += valid;
-        shares.push(if valid == 0 { 0.0 } else { 1.0 / valid as f32 });
+        counts.push(valid as u32);
     }
-    all
 }
 
 impl GroupPlan {
     fn set(&mut self, group: &mut GroupBatch<'_>) {
         self.chunk = samples_of_chunk(group.n_agents);
         self.agents_per_set = group.n_agents / group.n_sets;
-        let all = valid_shares(group, &mut self.inv_valid);
-        self.has_invalid = all < group.valid.len();
+        self.n_valid.clear();
+        count_valid(group, &mut self.n_valid);
+        self.inv_valid.clear();
+        self.inv_valid.extend(self.n_valid.iter().map(|&n| if n == 0 { 0.0 } else { 1.0 / n as f32 }));
+        self.has_invalid = self.n_valid.iter().sum::<u32>() as usize != group.valid.len();
         let p = group.shape.param_count();
         self.transposed.fit(group.params.len());
         let out = self.transposed.as_mut_slice();
@@ -344,12 +345,20 @@ pub(super) fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {
         Mixer::Independent => {
             call.groups.iter().map(|g| g.valid.iter().filter(|&&v| v).count()).sum::<usize>()
         }
-        Mixer::Sum => (0..call.batch)
-            .filter(|&b| {
-                call.groups.iter().any(|g| g.valid[b * g.n_agents..(b + 1) * g.n_agents].contains(&true))
-            })
-            .count(),
+        Mixer::Sum => samples_that_count(call.groups, call.batch),
     };
+    means(total, terms)
+}
+
+/// Samples with a row that counts.
+pub(crate) fn samples_that_count(groups: &[GroupBatch<'_>], batch: usize) -> usize {
+    let counts =
+        |b: usize| groups.iter().any(|g| g.valid[b * g.n_agents..(b + 1) * g.n_agents].contains(&true));
+    (0..batch).filter(|&b| counts(b)).count()
+}
+
+/// What an update measured, of totals over samples and the number of terms.
+pub(crate) fn means(total: [f64; 4], terms: usize) -> UpdateStats {
     let mean = |v: f64| if terms == 0 { 0.0 } else { (v / terms as f64) as f32 };
     UpdateStats {
         loss: total[0] as f32,

@@ -3,20 +3,45 @@
 // (critic, set) are (sample, agent of the set); row `r` of set `s` is row `r * n_sets + s` of the batch. The order of
 // every sum is that of the CPU: rows of a chunk ascending, then neighbors of chunks first.
 #include "cuda/network.cuh"
+#include "resident/step.cuh"
+
+// Where the samples of a group lie: in columns [B, A, ..], or in rows of a replay ring, whose words say what is seen and
+// what became of it. As `crate::update::cuda::Samples`.
+struct Samples {
+    const float *obs, *next_obs; // [B, A, D]
+    const u8 *valid;             // [B, A]
+    const u64 *now, *later;      // [B]: addresses of rows, of later ones perhaps null; or null, and columns count
+    u32 obs_at, valid_at;        // words of a row
+    u32 n_agents, unused;
+};
+static_assert(sizeof(Samples) == 56, "Samples as in Rust");
+
+// Observations of row `row` of [B, A]; null where nothing came after.
+INLINE const float *obs_of(const Samples &s, u32 row, u32 d, bool next) {
+    if (!s.now) return (next ? s.next_obs : s.obs) + (u64)row * d;
+    const u64 at = (next ? s.later : s.now)[row / s.n_agents];
+    return at ? (const float *)at + s.obs_at + row % s.n_agents * d : 0;
+}
+
+INLINE bool bit_of(u64 at, u32 word, u32 bit) { return ((const u32 *)at)[word + bit / 32] >> (bit % 32) & 1; }
+
+INLINE bool valid_of(const Samples &s, u32 row) {
+    if (!s.now) return s.valid[row];
+    return bit_of(s.now[row / s.n_agents], s.valid_at, row % s.n_agents);
+}
 
 // As `crate::update::cuda::ForwardArgs`.
 struct ForwardArgs {
     Network net;
     const float *params, *target_params; // [C, S, P]
-    const float *obs, *next_obs;         // [B, A, D]
-    const u8 *valid;                     // [B, A]
+    Samples samples;
     Tape tape;
     float *q, *next_target, *next_online; // [C, S, rows, out], the last [S, rows, out]
     u32 n_sets, n_critics;
     u32 rows; // of a network
     u32 unused;
 };
-static_assert(sizeof(ForwardArgs) == 168, "ForwardArgs as in Rust");
+static_assert(sizeof(ForwardArgs) == 200, "ForwardArgs as in Rust");
 
 // Grid: tiles of rows, networks, passes (learned network now, target network next, learned network next).
 template <int ROWS> INLINE void update_forward(const ForwardArgs &args) {
@@ -28,13 +53,14 @@ template <int ROWS> INLINE void update_forward(const ForwardArgs &args) {
     if (pass == 2 && critic > 0) return; // the first critic alone chooses; the whole block ends here
     const u32 first = blockIdx.x * ROWS, count = min_(ROWS, args.rows - first);
     const u32 d = net.width[0], out = net.width[net.n_layers];
-    const float *from = pass == 0 ? args.obs : args.next_obs;
     float *here = memory, *there = memory + net.max_width * LD;
     for (u32 i = threadIdx.x; i < d * ROWS; i += blockDim.x) {
         const u32 r = i / d, k = i % d;
-        const u64 row = (u64)(first + r) * args.n_sets + set;
+        const u32 row = (first + r) * args.n_sets + set;
         // Numbers of rows that are not valid must not reach a gradient.
-        here[k * LD + r] = r < count && (pass > 0 || args.valid[row]) ? from[row * d + k] : 0.0f;
+        const bool counts = r < count && (pass > 0 || valid_of(args.samples, row));
+        const float *from = counts ? obs_of(args.samples, row, d, pass > 0) : 0;
+        here[k * LD + r] = from ? from[k] : 0.0f;
     }
     __syncthreads();
     const float *params = (pass == 1 ? args.target_params : args.params) + (u64)m * net.n_params;
@@ -62,35 +88,69 @@ struct TdGroup {
     const u32 *next_mask; // [B, A, W] or null
     const u32 *action;
     const float *reward, *discount; // [B, A]
-    const u8 *valid;
-    const float *inv_valid; // [S]
+    const u32 *n_valid;             // [S]: rows that count
+    Samples samples;
     u32 n_agents, n_sets, n_critics, rows;
-    u32 n_actions, out, dueling, unused;
+    u32 n_actions, out, dueling, masked;
+    u32 mask_at, action_at, reward_at, discount_at; // words of a row of a ring
 };
-static_assert(sizeof(TdGroup) == 112, "TdGroup as in Rust");
+static_assert(sizeof(TdGroup) == 176, "TdGroup as in Rust");
 
 // As `crate::update::cuda::TdArgs`.
 struct TdArgs {
     const TdGroup *groups;
-    const float *weight, *team_reward, *team_discount; // [B]
+    const float *weight, *team_reward, *team_discount; // [B], or null with a ring
+    const u32 *leaf;                                   // [B]: priorities of draws, or null
+    const StepIo *io;                                  // of draws; else null
     float *priority;                                   // [B]
     float *sums;                                       // [B, 4]: loss, value, |td|, target
     u64 *error;                                        // the lowest code of a bad row
     u32 n_groups, batch, double_q, sum_mixer;
     float huber; // 0: squared loss
-    u32 unused;
+    u32 team_reward_at, team_discount_at, unused;
 };
-static_assert(sizeof(TdArgs) == 80, "TdArgs as in Rust");
+static_assert(sizeof(TdArgs) == 104, "TdArgs as in Rust");
 
-// A row of a group: its place in [B, A], its set, and its row of that set's networks.
+// A row of a group: its place in [B, A], its set, and its row of that set's networks; and where a ring has it.
 struct Row {
-    u32 index, set, local;
+    u32 index, set, local, agent;
+    u64 now, later;
 };
 
 INLINE Row row_of(const TdGroup &g, u32 sample, u32 agent) {
     const u32 per_set = g.n_agents / g.n_sets;
-    const Row row = {sample * g.n_agents + agent, agent / per_set, sample * per_set + agent % per_set};
+    const u64 now = g.samples.now ? g.samples.now[sample] : 0, later = g.samples.now ? g.samples.later[sample] : 0;
+    const Row row = {sample * g.n_agents + agent, agent / per_set, sample * per_set + agent % per_set, agent, now, later};
     return row;
+}
+
+INLINE bool is_valid(const TdGroup &g, Row row) {
+    return row.now ? bit_of(row.now, g.samples.valid_at, row.agent) : g.samples.valid[row.index];
+}
+INLINE u32 action_of(const TdGroup &g, Row row) {
+    return row.now ? ((const u32 *)row.now)[g.action_at + row.agent] : g.action[row.index];
+}
+INLINE float reward_of(const TdGroup &g, Row row) {
+    return row.now ? ((const float *)row.now)[g.reward_at + row.agent] : g.reward[row.index];
+}
+INLINE float discount_of(const TdGroup &g, Row row) {
+    return row.now ? ((const float *)row.now)[g.discount_at + row.agent] : g.discount[row.index];
+}
+INLINE const u32 *mask_of(const TdGroup &g, Row row) {
+    const u32 words = (g.n_actions + 31) / 32;
+    if (!g.masked) return 0;
+    if (!row.now) return g.next_mask + (u64)row.index * words;
+    return row.later ? (const u32 *)row.later + g.mask_at + row.agent * words : 0;
+}
+// Of the team: a column, or word `at` of a row of a ring.
+INLINE float team_of(const TdArgs &args, const float *column, u32 at, u32 b) {
+    const u64 *now = args.groups[0].samples.now;
+    return now ? ((const float *)now[b])[at] : column[b];
+}
+// The importance weight of a sample.
+INLINE float weight_of(const TdArgs &args, u32 b) {
+    if (args.leaf) return importance(args.leaf[b], args.io->status.least, args.io->step.beta);
+    return args.weight ? args.weight[b] : 1.0f;
 }
 
 INLINE u64 q_at(const TdGroup &g, u32 critic, Row row) {
@@ -115,7 +175,7 @@ INLINE float low_target(const TdGroup &g, u64 first, u64 second, u32 a) {
 // Value of the next state of a row; false if no action is legal.
 INLINE bool next_value(const TdGroup &g, bool double_q, Row row, float *value) {
     const u64 first = q_at(g, 0, row), second = q_at(g, 1, row);
-    const u32 *mask = g.next_mask ? g.next_mask + (u64)row.index * ((g.n_actions + 31) / 32) : 0;
+    const u32 *mask = mask_of(g, row);
     u32 best = NO_ACTION;
     int top = 0;
     for (u32 a = 0; a < g.n_actions; a++) {
@@ -168,7 +228,7 @@ INLINE void write_grad(const TdGroup &g, u32 critic, Row row, bool any, u32 acti
 
 // Each agent's own target.
 INLINE void td_independent(const TdArgs &args, u32 b) {
-    const float weight = args.weight[b];
+    const float weight = weight_of(args, b);
     float loss_sum = 0.0f, q_sum = 0.0f, td_sum = 0.0f, target_sum = 0.0f;
     u32 terms = 0;
     for (u32 i = 0; i < args.n_groups; i++) {
@@ -176,18 +236,18 @@ INLINE void td_independent(const TdArgs &args, u32 b) {
         const float share = __fdiv_rn(1.0f, (float)g.n_critics);
         for (u32 agent = 0; agent < g.n_agents; agent++) {
             const Row row = row_of(g, b, agent);
-            if (!g.valid[row.index]) {
+            if (!is_valid(g, row)) {
                 for (u32 critic = 0; critic < g.n_critics; critic++) write_grad(g, critic, row, false, 0, 0.0f);
                 continue;
             }
-            const u32 action = g.action[row.index];
+            const u32 action = action_of(g, row);
             if (action >= g.n_actions) return report(args, b, i, BAD_ACTION, agent);
-            const float discount = g.discount[row.index];
+            const float discount = discount_of(g, row);
             float next = 0.0f;
             if (discount != 0.0f && !next_value(g, args.double_q, row, &next))
                 return report(args, b, i, NO_LEGAL_ACTION, agent);
-            const float target = td_target(g.reward[row.index], discount, next);
-            const float inv_valid = g.inv_valid[row.set];
+            const float target = td_target(reward_of(g, row), discount, next);
+            const float inv_valid = __fdiv_rn(1.0f, (float)g.n_valid[row.set]);
             for (u32 critic = 0; critic < g.n_critics; critic++) {
                 const float q = g.q[q_at(g, critic, row) + action];
                 float slope;
@@ -211,7 +271,8 @@ INLINE void td_independent(const TdArgs &args, u32 b) {
 
 // The team's target.
 INLINE void td_sum(const TdArgs &args, u32 b) {
-    const float team_discount = args.team_discount[b], weight = args.weight[b];
+    const float team_discount = team_of(args, args.team_discount, args.team_discount_at, b);
+    const float weight = weight_of(args, b);
     const u32 critics = args.groups[0].n_critics;
     float q_tot[2] = {0.0f, 0.0f}, next = 0.0f;
     bool any = false;
@@ -219,14 +280,14 @@ INLINE void td_sum(const TdArgs &args, u32 b) {
         const TdGroup &g = args.groups[i];
         for (u32 agent = 0; agent < g.n_agents; agent++) {
             const Row row = row_of(g, b, agent);
-            if (g.valid[row.index]) {
+            if (is_valid(g, row)) {
                 any = true;
-                const u32 action = g.action[row.index];
+                const u32 action = action_of(g, row);
                 if (action >= g.n_actions) return report(args, b, i, BAD_ACTION, agent);
                 q_tot[0] += g.q[q_at(g, 0, row) + action];
                 if (critics == 2) q_tot[1] += g.q[q_at(g, 1, row) + action];
             }
-            if (team_discount != 0.0f && g.discount[row.index] != 0.0f) {
+            if (team_discount != 0.0f && discount_of(g, row) != 0.0f) {
                 float value;
                 if (!next_value(g, args.double_q, row, &value)) return report(args, b, i, NO_LEGAL_ACTION, agent);
                 next += value;
@@ -235,7 +296,7 @@ INLINE void td_sum(const TdArgs &args, u32 b) {
     }
     float grad[2] = {0.0f, 0.0f}, loss_sum = 0.0f, q_sum = 0.0f, priority = 0.0f, target = 0.0f;
     if (any) {
-        target = td_target(args.team_reward[b], team_discount, next);
+        target = td_target(team_of(args, args.team_reward, args.team_reward_at, b), team_discount, next);
         const float share = __fdiv_rn(1.0f, (float)critics), inv_batch = __fdiv_rn(1.0f, (float)args.batch);
 #pragma unroll
         for (u32 critic = 0; critic < 2; critic++) {
@@ -260,8 +321,8 @@ INLINE void td_sum(const TdArgs &args, u32 b) {
         const TdGroup &g = args.groups[i];
         for (u32 agent = 0; agent < g.n_agents; agent++) {
             const Row row = row_of(g, b, agent);
-            const bool valid = g.valid[row.index];
-            const u32 action = valid ? g.action[row.index] : 0;
+            const bool valid = is_valid(g, row);
+            const u32 action = valid ? action_of(g, row) : 0;
             write_grad(g, 0, row, valid, action, grad[0]);
             if (critics == 2) write_grad(g, 1, row, valid, action, grad[1]);
         }
@@ -411,14 +472,13 @@ KERNEL(update_backward_32, BackwardArgs) { update_backward<32>(args); }
 // As `crate::update::cuda::GradArgs`.
 struct GradArgs {
     Network net;
-    const float *obs; // [B, A, D]
-    const u8 *valid;  // [B, A]
+    Samples samples;
     Tape tape;
     const float *d_out, *dz, *d_norm;
     float *partials; // [chunks, C, S, P]
     u32 nets, n_sets, rows, chunk_rows;
 };
-static_assert(sizeof(GradArgs) == 152, "GradArgs as in Rust");
+static_assert(sizeof(GradArgs) == 192, "GradArgs as in Rust");
 
 #define SIDE 64u // of a tile of a gradient; a thread has four by four of it
 
@@ -433,7 +493,7 @@ INLINE void weight_grads(const GradArgs &args, const Layer &l, u32 below, u32 he
     const u32 k = tile / across * SIDE + threadIdx.x / 16 * 4, j = tile % across * SIDE + threadIdx.x % 16 * 4;
     if (k > l.k || j >= l.n) return;
     const bool from_input = l.weight == 0;
-    const float *x = from_input ? args.obs : args.tape.h + tape_at(below, args.nets, args.rows, m, 0, l.k);
+    const float *h = args.tape.h + tape_at(below, args.nets, args.rows, m, 0, l.k);
     const float *d = l.hidden ? args.dz + tape_at(here, args.nets, args.rows, m, 0, l.n)
                               : args.d_out + (u64)m * args.rows * l.n;
     u32 ks[4], js[4];
@@ -444,12 +504,13 @@ INLINE void weight_grads(const GradArgs &args, const Layer &l, u32 below, u32 he
     }
     float sum[4][4] = {};
     for (u32 row = first; row < first + count; row++) {
-        const u64 index = from_input ? (u64)row * args.n_sets + set : row;
-        const bool counts = !from_input || args.valid[index];
+        const u32 index = row * args.n_sets + set;
+        const float *x = h + (u64)row * l.k;
+        if (from_input) x = valid_of(args.samples, index) ? obs_of(args.samples, index, l.k, false) : 0;
         float xs[4], ds[4];
 #pragma unroll
         for (u32 i = 0; i < 4; i++) {
-            xs[i] = k + i == l.k ? 1.0f : counts ? x[index * l.k + ks[i]] : 0.0f;
+            xs[i] = k + i == l.k ? 1.0f : x ? x[ks[i]] : 0.0f;
             ds[i] = d[(u64)row * l.n + js[i]];
         }
 #pragma unroll

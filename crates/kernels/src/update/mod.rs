@@ -9,11 +9,13 @@
 mod block;
 mod cpu;
 #[cfg(feature = "cuda")]
-mod cuda;
+pub(crate) mod cuda;
 pub mod reference;
 pub(crate) mod tree;
 
 pub use cpu::UpdateScratch;
+#[cfg(feature = "cuda")]
+pub(crate) use cpu::{count_valid, means, samples_that_count};
 
 use crate::error::check_len;
 use crate::{Backend, Error, Loss, Mixer, QShape};
@@ -137,7 +139,7 @@ pub struct Update<'a, 'g> {
 }
 
 impl Update<'_, '_> {
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if self.groups.is_empty() {
             return Err(Error::Shape("an update without a group; give at least one".to_string()));
         }

@@ -6,32 +6,32 @@ use coact_kernels::{
     UpdateScratch,
 };
 
-struct Group {
-    shape: QShape,
-    n_agents: usize,
-    n_sets: usize,
-    n_critics: usize,
-    params: Vec<f32>,
-    target_params: Vec<f32>,
-    grads: Vec<f32>,
-    obs: Vec<f32>,
-    next_obs: Vec<f32>,
-    next_mask: Vec<u32>,
-    action: Vec<u32>,
-    reward: Vec<f32>,
-    discount: Vec<f32>,
-    valid: Vec<bool>,
+pub struct Group {
+    pub shape: QShape,
+    pub n_agents: usize,
+    pub n_sets: usize,
+    pub n_critics: usize,
+    pub params: Vec<f32>,
+    pub target_params: Vec<f32>,
+    pub grads: Vec<f32>,
+    pub obs: Vec<f32>,
+    pub next_obs: Vec<f32>,
+    pub next_mask: Vec<u32>,
+    pub action: Vec<u32>,
+    pub reward: Vec<f32>,
+    pub discount: Vec<f32>,
+    pub valid: Vec<bool>,
 }
 
-struct Case {
-    groups: Vec<Group>,
-    batch: usize,
-    weight: Vec<f32>,
-    team_reward: Vec<f32>,
-    team_discount: Vec<f32>,
-    mixer: Mixer,
-    loss: Loss,
-    double_q: bool,
+pub struct Case {
+    pub groups: Vec<Group>,
+    pub batch: usize,
+    pub weight: Vec<f32>,
+    pub team_reward: Vec<f32>,
+    pub team_discount: Vec<f32>,
+    pub mixer: Mixer,
+    pub loss: Loss,
+    pub double_q: bool,
 }
 
 fn noise(s: &mut Stream, n: usize) -> Vec<f32> {
@@ -144,12 +144,12 @@ impl Case {
     }
 }
 
-fn backends() -> [Backend; 2] {
+pub fn backends() -> [Backend; 2] {
     [Backend::cpu(CpuOptions::default()).unwrap(), Backend::cuda(0, CpuOptions::default()).unwrap()]
 }
 
 /// Every option at least once with each mixer.
-fn cases(batch: usize) -> Vec<Case> {
+pub fn cases(batch: usize) -> Vec<Case> {
     use Activation::{Relu, Tanh};
     let huber = Loss::Huber { delta: 0.7 };
     let shape = QShape::new;

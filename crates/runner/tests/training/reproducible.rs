@@ -199,7 +199,7 @@ fn restoring_is_the_inverse_of_saving() {
     let mut run = setup.build();
     (0..50).for_each(|_| run.collect().unwrap());
     for _ in 0..5 {
-        run.update().unwrap();
+        run.update(1).unwrap();
     }
     let (parts, loaded) = (run.parts().unwrap(), checkpoint_of(&run));
     let mut again = setup.build();

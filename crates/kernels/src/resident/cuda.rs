@@ -1,0 +1,595 @@
+//! The learner's memory on the device, and its gradient steps.
+
+use super::{GradStep, Learned, ResidentConfig, ResidentState};
+use crate::cuda::{Column, Cuda, Grid, kernel_arguments};
+use crate::error::check_len;
+use crate::optim::{AdamScalars, name_non_finite};
+use crate::update::cuda::{Between, Columns, Form, Home, Plan, TdArgs, TdGroup, flat_grid, huber_of, named};
+use crate::update::{count_valid, means, samples_that_count};
+use crate::{Act, ActScratch, Error, Mixer, Rule, Update};
+use std::ops::Range;
+
+/// Threads of a block that clips a part.
+const CLIP_THREADS: u32 = 256;
+/// Bytes of its shared memory: a double a thread and one for the part.
+const CLIP_BYTES: u32 = 8 * (CLIP_THREADS + 1);
+
+/// `Step` of `step.cuh`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Step {
+    lr: f32,
+    minus_step: f32,
+    root_correction: f32,
+    keep: f32,
+    tau: f32,
+    pub(super) beta: f32,
+    moves: u32,
+    pub(super) stored: u32,
+    pub(super) span: u32,
+    pub(super) head: u32,
+    pub(super) position: [u32; 2],
+    pub(super) key: [u32; 2],
+    unused: [u32; 2],
+}
+
+/// `Status` of `step.cuh`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct Status {
+    error: u64,
+    square: f64,
+    total: [f64; 4],
+    terms: u32,
+    least: u32,
+    bad: u32,
+    ran: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StepIo {
+    pub(super) step: Step,
+    status: Status,
+}
+
+/// Where the status begins.
+const STATUS_AT: u64 = 64;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+#[repr(C)]
+struct ClipArgs {
+    grads: u64,
+    parts: u64,
+    tensors: u64,
+    first_tensor: u64,
+    factors: u64,
+    sums: u64,
+    counts: u64,
+    io: u64,
+    halt: u64,
+    value: f32,
+    tensor_norm: f32,
+    global_norm: f32,
+    eps: f32,
+    n_parts: u32,
+    batch: u32,
+    n_counts: u32,
+    sum_mixer: u32,
+}
+
+#[repr(C)]
+struct OptimArgs {
+    params: u64,
+    target: u64,
+    grads: u64,
+    moments: [u64; 3],
+    parts: u64,
+    factors: u64,
+    io: u64,
+    halt: u64,
+    counts: u64,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    eps: f32,
+    decay: f32,
+    momentum: f32,
+    rule: u32,
+    nesterov: u32,
+    n_params: u32,
+    n_parts: u32,
+    n_counts: u32,
+    unused: u32,
+}
+
+kernel_arguments!(Step: 64, StepIo: 128, Span: 8, ClipArgs: 104, OptimArgs: 136);
+
+impl StepIo {
+    pub(super) const BYTES: u64 = size_of::<Self>() as u64;
+
+    pub(super) fn new(rule: Rule, step: GradStep) -> Self {
+        let adam = AdamScalars::new(rule, step.lr, step.step);
+        Self {
+            step: Step {
+                lr: step.lr,
+                minus_step: adam.map_or(0.0, |a| a.minus_step),
+                root_correction: adam.map_or(1.0, |a| a.root_correction),
+                keep: adam.map_or(1.0, |a| a.keep),
+                tau: step.tau.unwrap_or(0.0),
+                moves: u32::from(step.tau.is_some()),
+                ..Step::default()
+            },
+            status: Status {
+                error: u64::MAX,
+                square: 0.0,
+                total: [0.0; 4],
+                terms: 0,
+                least: u32::MAX,
+                bad: 0,
+                ran: 0,
+            },
+        }
+    }
+}
+
+/// Memory of one group beside the parameters.
+#[derive(Debug, Default)]
+pub(super) struct GroupMemory {
+    pub(super) range: Range<usize>,
+    /// Where its counts of valid rows begin.
+    pub(super) first_count: usize,
+    columns: Columns,
+    pub(super) between: Between,
+}
+
+/// A Q-learner on a GPU.
+#[derive(Debug)]
+pub struct Resident {
+    pub(super) config: ResidentConfig,
+    n_params: usize,
+    params: Column<f32>,
+    target_params: Column<f32>,
+    grads: Column<f32>,
+    moments: [Column<f32>; 3],
+    spans: Spans,
+    pub(super) groups: Vec<GroupMemory>,
+    weight: Column<f32>,
+    team_reward: Column<f32>,
+    team_discount: Column<f32>,
+    pub(super) priority: Column<f32>,
+    sums: Column<f32>,
+    /// Valid rows of each set, and samples with any; zero between steps that draw.
+    counts: Column<u32>,
+    pub(super) n_counts: usize,
+    td_groups: Column<TdGroup>,
+    halt: Column<u32>,
+    io: Column<StepIo>,
+    pub(super) plans: Vec<Plan>,
+    pub(super) host_td: Vec<TdGroup>,
+    host_counts: Vec<u32>,
+    pub(super) host_io: Vec<StepIo>,
+    pub(super) ring: super::replay::Ring,
+}
+
+/// Parts and tensors on the device.
+#[derive(Debug, Default)]
+struct Spans {
+    n_parts: usize,
+    parts: Column<Span>,
+    tensors: Column<Span>,
+    first_tensor: Column<u32>,
+    factors: Column<f32>,
+    tensors_on_host: Vec<Range<usize>>,
+}
+
+impl Spans {
+    fn new(gpu: &Cuda, config: &ResidentConfig, n_params: usize) -> Result<Self, Error> {
+        let all = std::iter::once(0..n_params).collect::<Vec<_>>();
+        let parts = if config.partitions.is_empty() { &all } else { &config.partitions };
+        let tensors = if config.tensors.is_empty() { parts } else { &config.tensors };
+        for (what, ranges) in [("parts", parts), ("tensors", tensors)] {
+            let end = ranges.iter().try_fold(0, |at, r| (r.start == at && r.end > at).then_some(r.end));
+            if end != Some(n_params) {
+                let text = format!("{what} that do not cover {n_params} parameters one after the other");
+                return Err(Error::Shape(text));
+            }
+        }
+        let first: Vec<u32> = std::iter::once(0)
+            .chain(parts.iter().map(|p| tensors.iter().filter(|t| t.end <= p.end).count() as u32))
+            .collect();
+        let spans = |ranges: &[Range<usize>]| -> Vec<Span> {
+            ranges.iter().map(|r| Span { start: r.start as u32, end: r.end as u32 }).collect()
+        };
+        let mut own = Self {
+            n_parts: parts.len(),
+            tensors_on_host: if config.tensors.is_empty() { all.clone() } else { config.tensors.clone() },
+            ..Self::default()
+        };
+        own.parts.upload(gpu, &spans(parts))?;
+        own.tensors.upload(gpu, &spans(tensors))?;
+        own.first_tensor.upload(gpu, &first)?;
+        own.factors.fit(gpu, parts.len())?;
+        Ok(own)
+    }
+}
+
+impl Cuda {
+    pub(crate) fn resident(&mut self, config: &ResidentConfig) -> Result<Resident, Error> {
+        let n_params = config.param_count();
+        if config.groups.is_empty() || n_params == 0 || n_params > u32::MAX as usize {
+            return Err(Error::Shape(format!("a learner of {n_params} parameters; give it a group or more")));
+        }
+        let (mut start, mut first_count) = (0, 0);
+        let groups = config.groups.iter().map(|g| {
+            let range = start..start + g.n_critics * g.n_sets * g.shape.param_count();
+            let group = GroupMemory { range: range.clone(), first_count, ..GroupMemory::default() };
+            (start, first_count) = (range.end, first_count + g.n_sets);
+            group
+        });
+        let groups = groups.collect();
+        let n_counts = first_count + 1;
+        let mut own = Resident {
+            n_params,
+            spans: Spans::new(self, config, n_params)?,
+            config: config.clone(),
+            params: Column::default(),
+            target_params: Column::default(),
+            grads: Column::default(),
+            moments: Default::default(),
+            groups,
+            weight: Column::default(),
+            team_reward: Column::default(),
+            team_discount: Column::default(),
+            priority: Column::default(),
+            sums: Column::default(),
+            counts: Column::default(),
+            n_counts,
+            td_groups: Column::default(),
+            halt: Column::default(),
+            io: Column::default(),
+            plans: Vec::new(),
+            host_td: Vec::new(),
+            host_counts: Vec::new(),
+            host_io: Vec::new(),
+            ring: super::replay::Ring::default(),
+        };
+        for column in [&mut own.params, &mut own.target_params, &mut own.grads] {
+            column.fit(self, n_params)?;
+        }
+        for (moment, used) in own.moments.iter_mut().zip(config.rule.uses()) {
+            moment.upload(self, &vec![0.0; if used { n_params } else { 0 }])?;
+        }
+        own.counts.upload(self, &vec![0; n_counts])?;
+        Ok(own)
+    }
+
+    pub(crate) fn resident_set(
+        &mut self,
+        learner: &mut Resident,
+        state: ResidentState<'_>,
+    ) -> Result<(), Error> {
+        learner.check(&state)?;
+        let [a, b, c] = state.moments;
+        for (column, host) in learner.memory().into_iter().zip([state.params, state.target_params, a, b, c]) {
+            if !host.is_empty() {
+                column.upload(self, host)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resident_get(
+        &mut self,
+        learner: &mut Resident,
+        state: ResidentState<'_>,
+    ) -> Result<(), Error> {
+        learner.check(&state)?;
+        let [a, b, c] = state.moments;
+        for (column, host) in learner.memory().into_iter().zip([state.params, state.target_params, a, b, c]) {
+            if !host.is_empty() {
+                column.download(self, host)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resident_act(
+        &mut self,
+        learner: &Resident,
+        group: usize,
+        scratch: &mut ActScratch,
+        call: &mut Act<'_>,
+    ) -> Result<(), Error> {
+        let params = learner.params.at() + 4 * learner.groups[group].range.start as u64;
+        self.act_with(scratch, call, Some(params))
+    }
+
+    pub(crate) fn resident_step(
+        &mut self,
+        learner: &mut Resident,
+        call: &mut Update<'_, '_>,
+        step: GradStep,
+    ) -> Result<Learned, Error> {
+        let batch = call.batch;
+        learner.host_io.clear();
+        learner.host_io.push(StepIo::new(learner.config.rule, step));
+        let io = learner.start(self)?;
+        let counts = learner.count(self, call)?;
+        if batch == 0 {
+            learner.grads.upload(self, &vec![0.0; learner.n_params])?;
+        } else {
+            learner.plan_batch(self, call, counts)?;
+            let args = learner.columns(self, call, io)?;
+            learner.gradients(self, &args)?;
+        }
+        learner.optimize(self, io, batch)?;
+        learner.priority.download(self, call.priority)?;
+        learner.finish(self)?;
+        learner.outcome(self, 0, |code| named(code, call.groups))
+    }
+}
+
+impl Resident {
+    fn check(&self, state: &ResidentState<'_>) -> Result<(), Error> {
+        let [a, b, c] = &state.moments;
+        let uses = self.config.rule.uses();
+        let all =
+            [(&state.params, true), (&state.target_params, true), (a, uses[0]), (b, uses[1]), (c, uses[2])];
+        for ((host, used), what) in
+            all.into_iter().zip(["params", "target_params", "moments[0]", "moments[1]", "moments[2]"])
+        {
+            if !host.is_empty() {
+                check_len(what, "[P]", if used { self.n_params } else { 0 }, host.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What outlives a step.
+    fn memory(&mut self) -> [&mut Column<f32>; 5] {
+        let [a, b, c] = &mut self.moments;
+        [&mut self.params, &mut self.target_params, a, b, c]
+    }
+
+    fn form(&self, group: usize) -> Form<'_> {
+        let g = &self.config.groups[group];
+        Form { shape: &g.shape, n_agents: g.n_agents, n_sets: g.n_sets, n_critics: g.n_critics }
+    }
+
+    fn home(&self, group: usize) -> Home {
+        let by = 4 * self.groups[group].range.start as u64;
+        Home {
+            params: self.params.at() + by,
+            target_params: self.target_params.at() + by,
+            grads: self.grads.at() + by,
+        }
+    }
+
+    /// Uploads what the steps are told; where it lies.
+    pub(super) fn start(&mut self, gpu: &Cuda) -> Result<u64, Error> {
+        self.halt.upload(gpu, &[0])?;
+        self.io.upload(gpu, &self.host_io)
+    }
+
+    pub(super) fn io_at(&self) -> u64 {
+        self.io.at()
+    }
+
+    pub(super) fn halt_at(&self) -> u64 {
+        self.halt.at()
+    }
+
+    /// Where draws count rows, from 0.
+    pub(super) fn zero_counts(&mut self, gpu: &Cuda) -> Result<u64, Error> {
+        self.counts.upload(gpu, &vec![0; self.n_counts])
+    }
+
+    /// Uploads how many rows of a batch count.
+    fn count(&mut self, gpu: &Cuda, call: &Update<'_, '_>) -> Result<u64, Error> {
+        self.host_counts.clear();
+        for group in call.groups.iter() {
+            count_valid(group, &mut self.host_counts);
+        }
+        self.host_counts.push(samples_that_count(call.groups, call.batch) as u32);
+        check_len("groups", "[S]", self.n_counts, self.host_counts.len())?;
+        self.counts.upload(gpu, &self.host_counts)
+    }
+
+    /// What to launch for a batch of the host.
+    fn plan_batch(&mut self, gpu: &Cuda, call: &Update<'_, '_>, counts: u64) -> Result<(), Error> {
+        self.plans.clear();
+        self.host_td.clear();
+        self.ring.forget_plan();
+        for (g, group) in call.groups.iter().enumerate() {
+            check_len("grads", "[C, S, P]", self.groups[g].range.len(), group.grads.len())?;
+            let n_valid = counts + 4 * self.groups[g].first_count as u64;
+            let data = self.groups[g].columns.upload(gpu, group, n_valid)?;
+            self.plan_group(gpu, g, call.batch, data)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn plan_group(
+        &mut self,
+        gpu: &Cuda,
+        g: usize,
+        batch: usize,
+        data: crate::update::cuda::Data,
+    ) -> Result<(), Error> {
+        let mut between = std::mem::take(&mut self.groups[g].between);
+        let plan = Plan::new(gpu, self.form(g), batch, self.home(g), data, &mut between);
+        self.groups[g].between = between;
+        let plan = plan?;
+        self.host_td.push(plan.td);
+        self.plans.push(plan);
+        Ok(())
+    }
+
+    /// What targets are formed from, but for where samples lie.
+    pub(super) fn td_args(&mut self, gpu: &Cuda, batch: usize) -> Result<TdArgs, Error> {
+        Ok(TdArgs {
+            groups: self.td_groups.upload(gpu, &self.host_td)?,
+            priority: self.priority.fit(gpu, batch)?,
+            sums: self.sums.fit(gpu, 4 * batch)?,
+            n_groups: self.host_td.len() as u32,
+            batch: batch as u32,
+            double_q: u32::from(self.config.double_q),
+            sum_mixer: u32::from(self.config.mixer == Mixer::Sum),
+            huber: huber_of(self.config.loss),
+            ..TdArgs::default()
+        })
+    }
+
+    /// Uploads what all groups have in common.
+    fn columns(&mut self, gpu: &Cuda, call: &Update<'_, '_>, io: u64) -> Result<TdArgs, Error> {
+        Ok(TdArgs {
+            weight: self.weight.upload(gpu, call.weight)?,
+            team_reward: self.team_reward.upload(gpu, call.team_reward)?,
+            team_discount: self.team_discount.upload(gpu, call.team_discount)?,
+            error: io + STATUS_AT,
+            ..self.td_args(gpu, call.batch)?
+        })
+    }
+
+    /// The arguments for draws of the step whose numbers lie at `io`.
+    pub(super) fn of_step(args: TdArgs, io: u64) -> TdArgs {
+        TdArgs { io, error: io + STATUS_AT, ..args }
+    }
+
+    /// Launches everything up to the gradients.
+    pub(super) fn gradients(&self, gpu: &Cuda, args: &TdArgs) -> Result<(), Error> {
+        for plan in &self.plans {
+            gpu.go_forward(plan, self.config.double_q)?;
+        }
+        // SAFETY: the plans made columns as long as the shapes need, and those of the batch were checked.
+        unsafe { gpu.form_targets(args) }?;
+        self.plans.iter().try_for_each(|plan| gpu.go_backward(plan))
+    }
+
+    /// Launches clipping and the optimizer's step.
+    pub(super) fn optimize(&self, gpu: &Cuda, io: u64, batch: usize) -> Result<(), Error> {
+        let clip = self.config.clip;
+        let n_parts = self.spans.n_parts as u32;
+        let args = ClipArgs {
+            grads: self.grads.at(),
+            parts: self.spans.parts.at(),
+            tensors: self.spans.tensors.at(),
+            first_tensor: self.spans.first_tensor.at(),
+            factors: self.spans.factors.at(),
+            sums: self.sums.at(),
+            counts: self.counts.at(),
+            io,
+            halt: self.halt.at(),
+            value: clip.value.unwrap_or(0.0),
+            tensor_norm: clip.tensor_norm.unwrap_or(0.0),
+            global_norm: clip.global_norm.unwrap_or(0.0),
+            eps: clip.eps,
+            n_parts,
+            batch: batch as u32,
+            n_counts: self.n_counts as u32,
+            sum_mixer: u32::from(self.config.mixer == Mixer::Sum),
+        };
+        let grid = Grid { blocks: (n_parts + 1, 1, 1), threads: CLIP_THREADS, shared_bytes: CLIP_BYTES };
+        let kernels = gpu.kernels();
+        // SAFETY: all columns were made as long as the number of parameters, parts and samples.
+        unsafe { gpu.launch("clip gradients", &kernels.optim_clip, grid, &args) }?;
+        let args = OptimArgs {
+            params: self.params.at(),
+            target: self.target_params.at(),
+            grads: args.grads,
+            moments: [0, 1, 2].map(|m| self.moments[m].at()),
+            parts: args.parts,
+            factors: args.factors,
+            io,
+            halt: args.halt,
+            counts: args.counts,
+            n_params: self.n_params as u32,
+            n_parts,
+            n_counts: args.n_counts,
+            ..rule_args(self.config.rule)
+        };
+        // SAFETY: as above.
+        unsafe { gpu.launch("move parameters", &kernels.optim_step, flat_grid(self.n_params), &args) }
+    }
+
+    /// Gets what the steps told, and waits for it.
+    pub(super) fn finish(&mut self, gpu: &Cuda) -> Result<(), Error> {
+        self.io.download(gpu, &mut self.host_io)
+    }
+
+    /// Whether step `k` moved the parameters, what it measured, or why it did not.
+    pub(super) fn outcome(
+        &self,
+        gpu: &Cuda,
+        k: usize,
+        fault: impl FnOnce(u64) -> Error,
+    ) -> Result<Learned, Error> {
+        let status = self.host_io[k].status;
+        if status.error != u64::MAX {
+            return Err(fault(status.error));
+        }
+        let stats = means(status.total, status.terms as usize);
+        if status.ran == 0 && stats.loss.is_finite() {
+            let mut grads = vec![0.0; self.n_params];
+            self.grads.download(gpu, &mut grads)?;
+            return Err(name_non_finite(&grads, &self.spans.tensors_on_host));
+        }
+        Ok(Learned { stats, grad_norm: status.square.sqrt() as f32 })
+    }
+}
+
+/// The part of the arguments that a rule says.
+fn rule_args(rule: Rule) -> OptimArgs {
+    let none = OptimArgs {
+        params: 0,
+        target: 0,
+        grads: 0,
+        moments: [0; 3],
+        parts: 0,
+        factors: 0,
+        io: 0,
+        halt: 0,
+        counts: 0,
+        one_minus_beta1: 0.0,
+        beta2: 0.0,
+        one_minus_beta2: 0.0,
+        eps: 0.0,
+        decay: 0.0,
+        momentum: 0.0,
+        rule: 0,
+        nesterov: 0,
+        n_params: 0,
+        n_parts: 0,
+        n_counts: 0,
+        unused: 0,
+    };
+    match rule {
+        Rule::Adam { beta1, beta2, eps, weight_decay, decoupled } => OptimArgs {
+            one_minus_beta1: 1.0 - beta1,
+            beta2,
+            one_minus_beta2: 1.0 - beta2,
+            eps,
+            decay: if decoupled { 0.0 } else { weight_decay },
+            ..none
+        },
+        Rule::RmsProp { alpha, eps, momentum, weight_decay, .. } => OptimArgs {
+            beta2: alpha,
+            one_minus_beta2: 1.0 - alpha,
+            eps,
+            momentum,
+            decay: weight_decay,
+            rule: 1,
+            ..none
+        },
+        Rule::Sgd { momentum, nesterov, weight_decay } => {
+            OptimArgs { momentum, decay: weight_decay, rule: 2, nesterov: u32::from(nesterov), ..none }
+        }
+    }
+}
