@@ -50,27 +50,23 @@ def looped(step, pool):
     return run
 
 
-def graphed(step, example):
-    """`step` captured as a CUDA graph over inputs of its own, into which each call copies."""
+def graphed(step, pool):
+    """Replays of `step`, one CUDA graph for each entry of the pool, so that no call has to copy its inputs first."""
     if not ON_GPU:
         raise RuntimeError("CUDA graphs need a GPU")
-    inputs = {k: v.clone() for k, v in example.items()}
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(5):
-            step(inputs)
+            step(pool[0])
     torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step(inputs)
-
-    def replay(batch):
-        for name, value in inputs.items():
-            value.copy_(batch[name], non_blocking=True)
-        graph.replay()
-
-    return replay
+    graphs = []
+    for batch in pool:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step(batch)
+        graphs.append(graph)
+    return looped(lambda graph: graph.replay(), graphs)
 
 
 def act(p, form="eager"):
@@ -84,14 +80,13 @@ def act(p, form="eager"):
             actions = torch.where(explore, torch.randint(0, WIDTHS[-1], actions.shape, device=DEVICE), actions)
         return actions
 
-    step = torch.compile(choose) if form == "compiled" else choose
-    with torch.inference_mode(form != "graph"), torch.no_grad():
-        if form == "graph":
-            step = graphed(choose, pool[0])
-    calls = looped(step, pool)
+    if form == "graph":
+        with torch.no_grad():
+            return graphed(choose, pool)
+    calls = looped(torch.compile(choose) if form == "compiled" else choose, pool)
 
     def run(n):
-        with torch.no_grad() if form == "graph" else torch.inference_mode():
+        with torch.inference_mode():
             calls(n)
 
     return run
@@ -137,7 +132,7 @@ def update(p, form="eager", **adam):
         optimizer.step()
         return priority
 
-    return looped(graphed(step, pool[0]) if form == "graph" else step, pool)
+    return graphed(step, pool) if form == "graph" else looped(step, pool)
 
 
 # Adam has three forms; which is the fastest depends on the machine and the tensors.

@@ -84,6 +84,14 @@ pub enum Error {
     /// A name of a device that does not exist.
     #[error("unknown device {0:?}; use auto, cpu, cuda or cuda:N (N counts GPUs from 0)")]
     DeviceUnknown(String),
+    /// A state of an environment that is not finite.
+    #[error("the state of environment {env} is not finite after step {step} of the rollout; reset it")]
+    NonFiniteState {
+        /// Environment index.
+        env: usize,
+        /// Step of the call, from 0.
+        step: usize,
+    },
     /// A gradient that is not finite.
     #[error(
         "gradient of tensor {tensor} has a non-finite value ({value}); lower the learning rate or clip rewards"

@@ -32,6 +32,7 @@ mod optim;
 mod policy;
 mod recurrent;
 mod resident;
+mod rollout;
 mod roofline;
 mod rows;
 mod shape;
@@ -58,6 +59,7 @@ pub use resident::{
     Draws, GradStep, Learned, Resident, ResidentConfig, ResidentGroup, ResidentState, RingGroup,
     RingPriorities, RingView,
 };
+pub use rollout::{DeviceEnv, Policy, Rollout, RolloutColumns, RolloutOut, Rollouts, SpreadScale};
 pub use roofline::Roofline;
 pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};
 pub use td::{Loss, Mixer};
@@ -67,6 +69,8 @@ pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as up
 /// beside them, which `cargo xtask cuda check` holds them to.
 pub const GPU_BUDGETS: &[&str] = &[
     include_str!("act/budget.toml"),
+    include_str!("resident/budget.toml"),
+    include_str!("rollout/budget.toml"),
     include_str!("roofline/budget.toml"),
     include_str!("update/budget.toml"),
 ];

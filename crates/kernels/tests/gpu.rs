@@ -11,5 +11,6 @@ mod gpu {
     mod driver;
     mod faults;
     mod resident;
+    mod rollout;
     mod update;
 }

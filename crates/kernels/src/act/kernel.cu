@@ -1,6 +1,7 @@
 // `act`: observations to Q-values to one legal action a row, in one launch. Grid: tiles of rows by parameter sets.
 // A block reads its observations once, keeps activations in shared memory, and writes one action a row (and Q-values
 // if wanted). Per row 2 sum(k n) operations and 4 (D + 1) bytes, weights from the caches.
+#pragma once
 #include "cuda/network.cuh"
 
 #define GREEDY 0u

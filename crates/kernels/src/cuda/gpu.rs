@@ -23,7 +23,7 @@ const MAX_WIDTH: usize = 1000;
 
 /// Shared memory of a block that kernels ask for at most. Devices of capability 8.0 have 163 KiB, and two blocks hide each
 /// other's waits.
-const SHARED_BYTES: u32 = 96 * 1024;
+pub(crate) const SHARED_BYTES: u32 = 96 * 1024;
 
 const _: () = assert!(4 * (2 * MAX_WIDTH * (8 + 4) + 17 * 8) <= SHARED_BYTES as usize);
 
@@ -149,6 +149,9 @@ kernels!(
     act_32,
     roofline_copy,
     roofline_fma,
+    rollout_env,
+    rollout_policy_8,
+    rollout_policy_32,
     update_forward_8,
     update_forward_32,
     update_td,

@@ -12,6 +12,7 @@
 #endif
 
 #include "act/kernel.cu"
+#include "rollout/kernel.cu"
 #include "roofline/kernel.cu"
 #include "update/kernel.cu"
 #include "optim/kernel.cu"

@@ -11,7 +11,7 @@ mod memory;
 #[cfg(feature = "cuda")]
 pub use gpu::Cuda;
 #[cfg(feature = "cuda")]
-pub(crate) use gpu::{Grid, Network, failed, kernel_arguments};
+pub(crate) use gpu::{Grid, Network, SHARED_BYTES as MAX_SHARED_BYTES, failed, kernel_arguments};
 #[cfg(feature = "cuda")]
 pub(crate) use memory::{Column, Mirror, bytes};
 
@@ -25,7 +25,7 @@ mod absent {
     use crate::act::{Act, ActScratch};
     use crate::resident::{Draws, GradStep, Learned, Resident, ResidentConfig, ResidentState, RingView};
     use crate::update::{Update, UpdateScratch, UpdateStats};
-    use crate::{Cpu, Error, GpuInfo, LaunchTime, Roofline};
+    use crate::{Cpu, Error, GpuInfo, LaunchTime, Rollout, Rollouts, Roofline};
 
     /// A GPU. This build has no code for one, so there is no value of this type.
     #[derive(Debug)]
@@ -53,6 +53,14 @@ mod absent {
         }
 
         pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn rollout(&mut self, _: &mut Rollouts, _: Rollout<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn rollout_columns(&mut self, _: &mut Rollouts) -> Result<(), Error> {
             match *self {}
         }
 

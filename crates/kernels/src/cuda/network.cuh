@@ -56,6 +56,31 @@ template <int ROWS> INLINE u32 norm_at(const Network &net) { return 2 * net.max_
 
 INLINE u32 min_(u32 a, u32 b) { return a < b ? a : b; }
 
+// The same number four times.
+INLINE float4 four(float v) {
+    float4 out;
+    out.x = out.y = out.z = out.w = v;
+    return out;
+}
+
+// s += a b, each fused.
+INLINE void fma4(float4 &s, const float4 &a, float b) {
+    s.x = fma_(a.x, b, s.x);
+    s.y = fma_(a.y, b, s.y);
+    s.z = fma_(a.z, b, s.z);
+    s.w = fma_(a.w, b, s.w);
+}
+
+INLINE void store4(float4 s, bool relu, float *to) {
+    if (relu) {
+        s.x = relu_(s.x);
+        s.y = relu_(s.y);
+        s.z = relu_(s.z);
+        s.w = relu_(s.w);
+    }
+    *(float4 *)to = s;
+}
+
 // y = x w + bias, with ReLU if asked for.
 template <int ROWS>
 INLINE void dense(const float *x, u32 k_len, const float *w, const float *bias, u32 n, bool relu, float *y) {
@@ -66,14 +91,7 @@ INLINE void dense(const float *x, u32 k_len, const float *w, const float *bias, 
         const u32 r = item % GROUPS * 4, j = item / GROUPS * 4;
         // Columns past the last one repeat it, and are not stored.
         const u32 j1 = min_(j + 1, n - 1), j2 = min_(j + 2, n - 1), j3 = min_(j + 3, n - 1);
-        float sum[4][4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            sum[0][i] = bias[j];
-            sum[1][i] = bias[j1];
-            sum[2][i] = bias[j2];
-            sum[3][i] = bias[j3];
-        }
+        float4 s0 = four(bias[j]), s1 = four(bias[j1]), s2 = four(bias[j2]), s3 = four(bias[j3]);
 #pragma unroll 4
         for (u32 k = 0; k < k_len; k++) {
             const float4 a = *(const float4 *)(x + k * LD + r);
@@ -87,19 +105,15 @@ INLINE void dense(const float *x, u32 k_len, const float *w, const float *bias, 
                 b.z = row[j2];
                 b.w = row[j3];
             }
-            const float as[4] = {a.x, a.y, a.z, a.w}, bs[4] = {b.x, b.y, b.z, b.w};
-#pragma unroll
-            for (int c = 0; c < 4; c++)
-#pragma unroll
-                for (int i = 0; i < 4; i++) sum[c][i] = fma_(as[i], bs[c], sum[c][i]);
+            fma4(s0, a, b.x);
+            fma4(s1, a, b.y);
+            fma4(s2, a, b.z);
+            fma4(s3, a, b.w);
         }
-#pragma unroll
-        for (int c = 0; c < 4; c++) {
-            if (j + c < n) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) y[(j + c) * LD + r + i] = relu ? relu_(sum[c][i]) : sum[c][i];
-            }
-        }
+        store4(s0, relu, y + j * LD + r);
+        if (j + 1 < n) store4(s1, relu, y + (j + 1) * LD + r);
+        if (j + 2 < n) store4(s2, relu, y + (j + 2) * LD + r);
+        if (j + 3 < n) store4(s3, relu, y + (j + 3) * LD + r);
     }
 }
 

@@ -177,3 +177,15 @@ fn a_module_without_a_kernel_is_found() {
     };
     finds(&fault, "act_on_a_device", "has no kernel update_trees with an argument of 24 bytes: it is stale");
 }
+
+/// Environments multiply and add without fusing; a fused operation differs in few last bits.
+#[test]
+fn a_fused_operation_in_an_environment_is_found() {
+    let fault = Fault {
+        name: "fused",
+        file: "src/rollout/env.cuh",
+        from: "*place = *place + *velocity * dt;",
+        to: "*place = fma_(*velocity, dt, *place);",
+    };
+    finds(&fault, "spread_on_a_device", "agents: obs");
+}
