@@ -35,7 +35,8 @@ Usage: cargo xtask cuda check|test
   check   needs no GPU: `cargo xtask ptx --check`; planted kernels that spill, use the stack or exceed a budget, which
           must be refused; then the tests of coact-kernels with its feature `cuda`, which run every kernel under a
           stand-in driver (this needs a C++ compiler), compare it with the CPU bit for bit, and do so again with faults
-          planted in the kernels, each of which must be found
+          planted in the kernels, each of which must be found; then trains under the stand-in, and compares checkpoints
+          with those of the CPU
   test    needs a GPU: the same comparisons on it
   bundle  makes a folder to carry to a machine with a GPU, which needs no Rust: stripped binaries for glibc 2.34, PTX,
           scripts of peers; `./gpu-record --out DIR` there is the next command
@@ -197,7 +198,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
             }
             ptx(root, &["--check".to_owned()])?;
             refuses_faults(root)?;
-            process::run(&mut process::cargo(root, &features))
+            process::run(&mut process::cargo(root, &features))?;
+            let trains = ["test", "-p", "coact", "--features", "cuda", "--test", "binary", "device"];
+            process::run(&mut process::cargo(root, &trains))
         }
         ["test"] => {
             let on_device = ["--test", "gpu", "--", "--ignored", "--test-threads=1"];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{folder, refused, short_run, succeed};
+use crate::support::{folder, refused, run, short_run, succeed};
 
 fn usage(args: &[&str], words: &[&str]) {
     refused(folder().path(), 2, args, words);
@@ -128,7 +128,16 @@ fn files_are_strict() {
 
 #[test]
 fn devices_that_are_not_there_are_refused() {
-    usage(&["train", "climbing", "--device", "cuda"], &["cuda", "cpu"]);
+    usage(&["train", "spread-vdn", "--device", "cuda"], &["no GPU to compute on", "cpu"]);
+    usage(&["train", "climbing", "--device", "cuda:3"], &["no GPU to compute on", "cpu"]);
+    usage(&["train", "climbing", "--device", "gpu"], &["\"gpu\"", "cuda:N"]);
+    let dir = folder();
+    let output =
+        run(dir.path(), &["train", "climbing", "--device", "auto", "--env-steps", "50", "--out", "run"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let said = text.lines().find(|line| line.contains("device auto: ")).unwrap();
+    assert!(said.starts_with("on cpu, ") && said.len() > said.find("auto: ").unwrap() + 10, "{said}");
     setting(&["isa=avx9"], &["avx9", "portable"]);
     let missing = if cfg!(target_arch = "x86_64") { "isa=neon" } else { "isa=avx2" };
     setting(&[missing], &[&missing[4..], "portable"]);

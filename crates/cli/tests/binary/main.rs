@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+#[cfg(feature = "cuda")]
+mod device;
 mod interrupted;
 mod presets;
 mod resumed;

@@ -1,0 +1,145 @@
+//! Training on a device, through the stand-in driver: the kernels compiled for the host, so that no GPU is needed. Runs end
+//! in the parameters, checkpoints and all, of the processor. Where no stand-in can be built, the tests say so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::support::{coact, folder, last_json, succeed};
+
+/// The folder with the stand-in's `libcuda.so`; none where there is no C++ compiler for it.
+fn stand_in() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        if !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+            return None;
+        }
+        let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
+        std::fs::create_dir_all(&folder).unwrap();
+        // Processes of several test runs may build at once: each builds aside and renames.
+        let fresh = folder.join(format!("libcuda.so.{}", std::process::id()));
+        let mut compiler = Command::new("c++");
+        compiler.args(["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wno-unknown-pragmas"]);
+        compiler.arg("-I").arg(kernels.join("src")).arg("-o").arg(&fresh).arg(kernels.join("sim/driver.cpp"));
+        let output = compiler.output().ok()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::rename(&fresh, folder.join("libcuda.so")).unwrap();
+        Some(folder)
+    });
+    if built.is_none() {
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: no stand-in driver can be built here\n")
+            .unwrap();
+    }
+    built.as_deref()
+}
+
+/// Runs under the stand-in, which pretends to be what `settings` say.
+fn under(stand_in: &Path, dir: &Path, args: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = coact(dir, args);
+    for name in ["COACT_SIM_DEVICES", "COACT_SIM_DRIVER", "COACT_SIM_MEMORY", "COACT_SIM_ORDER"] {
+        command.env_remove(name);
+    }
+    command.env("LD_LIBRARY_PATH", stand_in).envs(settings.iter().copied()).output().unwrap()
+}
+
+fn hash(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result = last_json(std::str::from_utf8(&output.stdout).unwrap());
+    assert!(result["grad_steps"].as_u64().unwrap() >= 2000, "{result}");
+    result["params_hash"].clone()
+}
+
+/// 2,072 gradient steps of a small team, four at a time, into `out`.
+fn training<'a>(out: &'a str, device: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "spread-vdn", "--quiet", "--json", "--threads", "1", "--out", out];
+    args.extend(["--device", device, "--env-steps", "2100"]);
+    for setting in [
+        "hidden=[4]",
+        "batch_size=4",
+        "buffer_size=256",
+        "n_envs=2",
+        "learning_starts=32",
+        "update_every=2",
+        "gradient_steps=4",
+        "eval_every=0",
+        "final_eval_episodes=2",
+    ] {
+        args.extend(["--set", setting]);
+    }
+    for setting in more {
+        args.extend(["--set", setting]);
+    }
+    args
+}
+
+/// Contents of a file of the only checkpoint at the end.
+fn checkpoint(dir: &Path, out: &str, part: &str) -> Vec<u8> {
+    std::fs::read(dir.join(out).join("checkpoints/step-000000002100").join(part)).unwrap()
+}
+
+#[test]
+fn training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
+    let Some(stand_in) = stand_in() else { return };
+    for more in [
+        &[][..],
+        &["sharing=separate", "prioritized_replay=true"],
+        &[
+            "dueling=true",
+            "prioritized_replay=true",
+            "n_step=1",
+            "tau=0.01",
+            "target_network_update_freq=none",
+        ],
+        &["algorithm=iql", "common_reward=none"],
+        &["algorithm=iql", "sharing=separate", "dueling=true", "prioritized_replay=true"],
+        &["algorithm=iql", "double_qc=true", "layer_norm=true", "activation=tanh", "optimizer=rmsprop"],
+        &["exploration=boltzmann", "double_q=false", "optimizer=sgd", "momentum=0.9", "loss=squared"],
+    ] {
+        let dir = folder();
+        let dir = dir.path();
+        let want = last_json(&succeed(dir, &training("cpu", "cpu", more)))["params_hash"].clone();
+        let got = hash(&under(stand_in, dir, &training("gpu", "cuda", more), &[]));
+        assert_eq!(got, want, "{more:?}");
+        for part in ["learner.bin", "replay.bin", "environment.bin", "team.bin"] {
+            assert!(checkpoint(dir, "gpu", part) == checkpoint(dir, "cpu", part), "{more:?}: {part}");
+        }
+    }
+}
+
+/// Also where checkpoints are written on the way, and threads of the device run in another order.
+#[test]
+fn a_run_on_a_device_is_repeated_and_resumed_to_the_same_bits() {
+    let Some(stand_in) = stand_in() else { return };
+    let dir = folder();
+    let dir = dir.path();
+    let more = ["prioritized_replay=true", "checkpoint_every=700", "log_every=300"];
+    let want = last_json(&succeed(dir, &training("cpu", "cpu", &more)))["params_hash"].clone();
+    for (order, out) in [("0", "up"), ("1", "down"), ("3", "shuffled")] {
+        let args = training(out, "cuda", &more);
+        assert_eq!(hash(&under(stand_in, dir, &args, &[("COACT_SIM_ORDER", order)])), want, "{out}");
+    }
+    for (device, out) in [("cuda", "up"), ("cuda", "cpu"), ("cpu", "down")] {
+        std::fs::remove_dir_all(dir.join(out).join("checkpoints/step-000000002100")).unwrap();
+        let args = ["train", "--resume", out, "--device", device, "--quiet", "--json", "--threads", "1"];
+        assert_eq!(hash(&under(stand_in, dir, &args, &[])), want, "{out} on {device}");
+    }
+}
+
+#[test]
+fn a_device_that_does_not_do_is_an_error_in_one_line() {
+    let Some(stand_in) = stand_in() else { return };
+    let dir = folder();
+    let refused = |device, settings: &[(&str, &str)], words: &[&str]| {
+        let output = under(stand_in, dir.path(), &training("run", device, &["buffer_size=20000"]), settings);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.trim_end().lines().count() == 1, "{text}");
+        assert!(text.starts_with("error: ") && words.iter().all(|word| text.contains(word)), "{text}");
+        // A run that fails when its memory is taken leaves what it has.
+        let _ = std::fs::remove_dir_all(dir.path().join("run"));
+    };
+    refused("cuda:3", &[], &["there is no cuda:3, the last one is cuda:0"]);
+    refused("cuda", &[("COACT_SIM_DEVICES", "0")], &["finds no device"]);
+    refused("cuda", &[("COACT_SIM_DRIVER", "11080")], &["CUDA 11.8", "update it"]);
+    refused("cuda", &[("COACT_SIM_MEMORY", "3000000")], &["bytes of its memory (", "are free"]);
+}
