@@ -1,12 +1,14 @@
-//! Every environment with arbitrary actions, legal or not: an error, or finite numbers and somebody who can act; and a
-//! saved state, whole or changed, never breaks it.
+//! Every environment under any name and options, with arbitrary actions, legal or not: an error, or finite numbers and
+//! somebody who can act; and a saved state, whole or changed, never breaks it.
 
 #![no_main]
+
+#[path = "../../crates/envs/tests/arbitrary_tasks/mod.rs"]
+mod arbitrary_tasks;
 
 use coact_core::codec::{Reader, Writer};
 use coact_core::{ActionBatch, BatchEnv, StepBatch};
 use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
 
 fn assert_sound(env: &dyn BatchEnv, step: &StepBatch) {
     for (group, spec) in step.groups.iter().zip(&env.spec().groups) {
@@ -28,15 +30,18 @@ fn action(byte: u8, n: usize) -> u32 {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let [which, n_envs, seed, tape @ ..] = input else { return };
-    let entry = &coact_envs::ALL[*which as usize % coact_envs::ALL.len()];
+    let [n_envs, seed, tape @ ..] = input else { return };
+    let mut tape = tape.iter().copied();
+    let (name, options) = arbitrary_tasks::task(&mut tape);
     let n_envs = 1 + *n_envs as usize % 3;
-    let mut env = entry.build(&Value::Null, n_envs).unwrap();
+    let mut env = match coact_envs::find(&name).and_then(|found| found.build(&options, n_envs)) {
+        Ok(env) => env,
+        Err(error) => return assert!(!error.to_string().contains('\n'), "{name} {options}: {error}"),
+    };
     let spec = env.spec().clone();
     let (mut step, mut actions) = (StepBatch::new(&spec, n_envs), ActionBatch::new(&spec, n_envs));
     env.reset(u64::from(*seed), &mut step).unwrap();
     assert_sound(env.as_ref(), &step);
-    let mut tape = tape.iter().copied();
     while let Some(what) = tape.next() {
         if what == 0 {
             let mut writer = Writer::new();

@@ -176,6 +176,8 @@ pub fn parse<T: DeserializeOwned>(env: &str, options: &Value) -> Result<T> {
     };
     let fault = whole.as_object().and_then(|map| map.iter().find(|(k, v)| !fits(k, v)));
     let place = fault.map(|(key, _)| format!(" `{key}`")).unwrap_or_default();
+    // It quotes what was given, which may be a drawing in several lines.
+    let error = error.to_string().replace('\n', "\\n");
     Err(Error::invalid(format!("{env}: option{place}: {error}")))
 }
 

@@ -164,6 +164,56 @@ fn a_key_of_one_bit_hides_one_bit() {
     assert_eq!(silent, [0.0; 3], "whoever is silent is not wrong, and Bob is right");
 }
 
+/// Where the best return is known exactly, these reach it in every episode.
+#[test]
+fn scripts_of_small_games_are_the_best_there_are() {
+    for name in [
+        "cartpole",
+        "levers",
+        "two_step",
+        "iterated_prisoners_dilemma",
+        "iterated_stag_hunt",
+        "iterated_chicken",
+    ] {
+        let best = coact_envs::find(name).unwrap().entry().unwrap().best_known.unwrap();
+        let (mean, error) = total(&mut *build(name, &Value::Null), "scripted");
+        assert!((mean - best).abs() < 1e-3 && error < 1e-6, "{name}: {mean} +- {error}, best {best}");
+    }
+    let springs = json!({"n_agents": 3, "coupling": "spring"});
+    let (each, _) = returns(&mut *build("cartpole", &springs), "scripted", 2);
+    assert_eq!(each, [500.0; 3]);
+    // Whoever defects is answered: one temptation, then punishment.
+    let mut env = build("iterated_prisoners_dilemma", &Value::Null);
+    let mut script = ScriptedGroup::new(env.spec(), "player", "tit_for_tat").unwrap();
+    let (mut step, mut actions) = (StepBatch::new(env.spec(), E), ActionBatch::new(env.spec(), E));
+    env.reset(1, &mut step).unwrap();
+    let mut seen = Vec::new();
+    for t in 0..4 {
+        script.act(&step, Moment { seed: 1, step: t }, &mut actions).unwrap();
+        seen.push(actions.discrete[0][0]);
+        actions.discrete[0].chunks_mut(2).for_each(|pair| pair[1] = u32::from(t == 1));
+        env.step(&actions, &mut step).unwrap();
+    }
+    assert_eq!(seen, [0, 0, 1, 0]);
+}
+
+/// One episode of the riddle in four goes by before all have been in the room; nobody ever tells too early.
+#[test]
+fn who_knows_tells_in_time_and_who_searches_finds() {
+    for (n, chance) in [(2, 0.5), (3, 0.740741), (5, 0.787907)] {
+        let mut env = build("switch_riddle", &json!({"n_agents": n}));
+        let (each, error) = returns(&mut *env, "scripted", 24);
+        let own = error / f64::from(n);
+        assert!((each[0] - chance).abs() < 3.5 * own, "{n}: {} +- {own}, chance {chance}", each[0]);
+    }
+    for options in [json!({}), json!({"difficulty": "medium"}), json!({"dim": 7, "vision": 2})] {
+        let mut env = build("predator_prey", &options);
+        let (found, error) = total(&mut *env, "scripted");
+        let (walked, _) = total(&mut *env, "uniform");
+        assert!(found > walked + 5.0 * error, "{options}: {found} +- {error}, random {walked}");
+    }
+}
+
 /// Each side earns more by its script than by chance, against the other side's script. A walker at random is about one
 /// away from any place; who goes there is there for most of 25 steps, which is worth more than 5. In the world of hunters
 /// one touch pays 5 to each of four hunters.

@@ -9,14 +9,18 @@
 //! policies.
 
 mod assign;
+mod carts;
 mod coin;
 mod crypto;
 mod deception;
 mod foraging;
+mod games;
+mod knowing;
 mod motion;
 mod overcooked;
 mod pair;
 mod particle;
+mod search;
 mod tag;
 mod world_comm;
 
@@ -132,6 +136,7 @@ impl ScriptEntry {
 
 /// Every script; for each group the best one first.
 pub static ALL: &[ScriptEntry] = &[
+    carts::BALANCE,
     particle::SIMPLE,
     particle::SPREAD,
     particle::SPEAKER,
@@ -151,6 +156,11 @@ pub static ALL: &[ScriptEntry] = &[
     world_comm::GATHER,
     foraging::COLLECT,
     coin::OWN,
+    knowing::TELL,
+    knowing::RANK,
+    search::SEARCH,
+    games::RISK,
+    games::TIT_FOR_TAT,
     overcooked::COOK,
     NOOP,
     UNIFORM,
@@ -159,6 +169,7 @@ pub static ALL: &[ScriptEntry] = &[
 /// Mean returns of the best scripts with default options, summed over agents and over one episode, in the order of
 /// [`crate::ALL`].
 pub static RETURNS: &[(&str, f64)] = &[
+    ("cartpole", 1000.0),
     ("simple", -7.1),
     ("simple_spread", -21.0),
     ("simple_speaker_listener", -14.7),
@@ -172,7 +183,14 @@ pub static RETURNS: &[(&str, f64)] = &[
     ("lbf/Foraging-2s-8x8-2p-2f-coop-v3", 0.48),
     ("lbf/Foraging-10x10-3p-3f-v3", 0.955),
     ("overcooked", 480.0),
+    ("switch_riddle", 2.2222),
+    ("levers", 5.0),
+    ("predator_prey", -2.23),
     ("coin_game", 121.7),
+    ("two_step", 16.0),
+    ("iterated_prisoners_dilemma", -200.0),
+    ("iterated_stag_hunt", 800.0),
+    ("iterated_chicken", 0.0),
 ];
 
 /// What the best scripts earn in `env` with default options, if there are any for it.

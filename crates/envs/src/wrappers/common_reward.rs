@@ -3,7 +3,7 @@
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Result, RewardKind, StepBatch};
 use serde::{Deserialize, Serialize};
 
-use super::{pass_on, pass_on_state, pass_on_statistics, reset_keeping_raw, step_keeping_raw};
+use super::{pass_on, pass_on_limit, pass_on_state, pass_on_statistics, reset_keeping_raw, step_keeping_raw};
 
 /// How one reward is made of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,17 +49,12 @@ impl WithCommonReward {
 
 impl BatchEnv for WithCommonReward {
     pass_on!();
+    pass_on_limit!();
     pass_on_state!();
     pass_on_statistics!();
 
     fn spec(&self) -> &EnvSpec {
         &self.spec
-    }
-
-    fn limit_episodes(&mut self, max_steps: u32) -> Result<()> {
-        self.inner.limit_episodes(max_steps)?;
-        self.spec.episode_limit = self.inner.spec().episode_limit;
-        Ok(())
     }
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {

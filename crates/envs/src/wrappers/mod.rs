@@ -233,6 +233,17 @@ macro_rules! pass_on {
     };
 }
 
+/// Implements the limit of episodes for a wrapper with a field `spec` of its own.
+macro_rules! pass_on_limit {
+    () => {
+        fn limit_episodes(&mut self, max_steps: u32) -> coact_core::Result<()> {
+            self.inner.limit_episodes(max_steps)?;
+            self.spec.episode_limit = self.inner.spec().episode_limit;
+            Ok(())
+        }
+    };
+}
+
 /// Implements saving for a wrapper without state of its own.
 macro_rules! pass_on_state {
     () => {
@@ -259,4 +270,4 @@ macro_rules! pass_on_statistics {
     };
 }
 
-use {pass_on, pass_on_state, pass_on_statistics};
+use {pass_on, pass_on_limit, pass_on_state, pass_on_statistics};

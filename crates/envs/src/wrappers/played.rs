@@ -6,7 +6,7 @@
 use coact_core::codec::{Reader, Writer};
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Error, Result, StepBatch};
 
-use super::{copy_ended, copy_group_but_obs, copy_moment, forget_raw, pass_on};
+use super::{copy_ended, copy_group_but_obs, copy_moment, forget_raw, pass_on, pass_on_limit};
 use crate::scripts::{Actor, Moment, place_of};
 
 /// An environment some of whose groups are played.
@@ -71,15 +71,10 @@ impl PlayedGroups {
 
 impl BatchEnv for PlayedGroups {
     pass_on!();
+    pass_on_limit!();
 
     fn spec(&self) -> &EnvSpec {
         &self.spec
-    }
-
-    fn limit_episodes(&mut self, max_steps: u32) -> Result<()> {
-        self.inner.limit_episodes(max_steps)?;
-        self.spec.episode_limit = self.inner.spec().episode_limit;
-        Ok(())
     }
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
