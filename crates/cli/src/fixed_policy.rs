@@ -2,7 +2,7 @@
 //! was trained.
 
 use coact_core::rng::{Purpose, derive_seed};
-use coact_core::{ActionBatch, BatchEnv, StepBatch};
+use coact_core::{ActionBatch, BatchEnv, MultiAgentEnv, StepBatch};
 use coact_envs::scripts::{Actor, Cast, Moment};
 use coact_runner::{Evaluation, Policy, evaluate};
 use serde_json::{Map, Value, json};
@@ -81,6 +81,15 @@ pub fn build(
         scripts => FixedPolicy::Scripts(Cast::new(env.spec(), scripts).map_err(Error::usage)?),
     };
     Ok((env, policy))
+}
+
+/// One copy of the environment called `name` with options `set`.
+///
+/// # Errors
+/// An environment or an option that does not exist.
+pub fn build_one(name: &str, set: &[String]) -> Result<Box<dyn MultiAgentEnv>> {
+    let entry = environments::find(name).map_err(Error::usage)?;
+    entry.build_one(&env_options(set)?).map_err(Error::usage)
 }
 
 /// `OPTION=VALUE` each, as one object.

@@ -1,5 +1,7 @@
 //! `coact play`: an episode as an animated GIF and a PNG strip, or as characters in the terminal.
 
+mod film;
+
 use std::path::{Path, PathBuf};
 
 use coact_core::rng::{Purpose, derive_seed};
@@ -9,6 +11,7 @@ use coact_draw::{picture, terminal};
 use coact_runner::{Evaluation, Policy, evaluate, write_atomic};
 use serde_json::json;
 
+use self::film::Film;
 use crate::args::PlayArgs;
 use crate::console::say;
 use crate::run_folder::{RunFolder, load_team};
@@ -92,8 +95,10 @@ fn film_env(args: &PlayArgs, seed: u64) -> Result<(Vec<Scene>, Evaluation)> {
         let text = format!("`{}` is neither a run folder nor an environment: {e}", args.what);
         return Err(Error::usage(text));
     }
-    let (mut env, mut policy) = fixed_policy::build(&args.what, &args.set, args.policy.as_deref(), 1)?;
-    keep_scenes(args.episodes, |watch| policy.evaluate(&mut *env, args.episodes, seed, watch))
+    let (env, mut policy) = fixed_policy::build(&args.what, &args.set, args.policy.as_deref(), 1)?;
+    let mut film = Film::new(env, fixed_policy::build_one(&args.what, &args.set)?);
+    let evaluation = policy.evaluate(&mut film, args.episodes, seed, |_, _| {})?;
+    Ok((thin(film.into_scenes())?, evaluation))
 }
 
 /// Plays `episodes` episodes in copy 0 of `env` and keeps every moment.
@@ -118,12 +123,17 @@ fn keep_scenes(
             scenes.push(env.scene(0));
         }
     })?;
-    let stride = scenes.len().div_ceil(MAX_FRAMES).max(1);
-    let scenes: Vec<Scene> = scenes.into_iter().step_by(stride).collect();
-    if scenes.is_empty() {
+    Ok((thin(scenes)?, evaluation))
+}
+
+/// As many moments as a film may have, evenly spaced; the first and the last stay.
+fn thin(scenes: Vec<Scene>) -> Result<Vec<Scene>> {
+    let Some(last) = scenes.len().checked_sub(1) else {
         return Err(CoreError::invalid("the episode has no moment to show").into());
-    }
-    Ok((scenes, evaluation))
+    };
+    let stride = scenes.len().div_ceil(MAX_FRAMES);
+    let kept = scenes.into_iter().enumerate().filter(|(i, _)| i % stride == 0 || *i == last);
+    Ok(kept.map(|(_, scene)| scene).collect())
 }
 
 fn write_pictures(scenes: &[Scene], gif: &Path, png: &Path) -> Result<()> {

@@ -232,6 +232,11 @@ impl MultiAgentEnv for CoinGame {
             shapes,
             caption: format!("coin_game, step {}", self.elapsed),
         }
+        .with_legend(&[
+            (colors[0], "red player and its coin"),
+            (colors[1], "blue player and its coin"),
+            (Color(240, 200, 40), "round: coin"),
+        ])
     }
 
     fn save(&self, out: &mut Writer) {

@@ -106,6 +106,13 @@ impl Levers {
     }
 }
 
+impl Levers {
+    /// Different levers that were pulled.
+    fn n_pulled(&self) -> usize {
+        (0..self.pulled.len() as u32).filter(|lever| self.pulled.contains(lever)).count()
+    }
+}
+
 impl MultiAgentEnv for Levers {
     fn spec(&self) -> &EnvSpec {
         &self.spec
@@ -132,9 +139,7 @@ impl MultiAgentEnv for Levers {
     ) -> Result<bool> {
         check_actions(&self.spec, actions)?;
         self.pulled.copy_from_slice(actions.discrete);
-        let n = self.pulled.len();
-        let distinct = (0..n as u32).filter(|lever| self.pulled.contains(lever)).count();
-        reward.fill(distinct as f32 / n as f32);
+        reward.fill(self.n_pulled() as f32 / self.pulled.len() as f32);
         terminated.fill(true);
         self.over = true;
         Ok(false)
@@ -174,8 +179,12 @@ impl MultiAgentEnv for Levers {
             bounds: (-0.1, n + 0.1, 0.0, 3.0),
             background: Color(255, 255, 255),
             shapes,
-            caption: format!("levers{}", if self.over { ", pulled" } else { "" }),
+            caption: match self.over {
+                true => format!("levers, {} of {} pulled", self.n_pulled(), self.ids.len()),
+                false => "levers, before the pull".into(),
+            },
         }
+        .with_legend(&[(Color(52, 101, 164), "agent and its number"), (Color(150, 156, 162), "lever")])
     }
 
     fn save(&self, out: &mut Writer) {

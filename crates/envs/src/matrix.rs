@@ -373,6 +373,15 @@ fn draw(game: &MatrixGame) -> Scene {
     let (lit, plain, ink) = (Color(255, 214, 102), Color(236, 240, 244), Color(20, 20, 20));
     let mut shapes = Vec::new();
     let mut joint = game.last.clone();
+    let text_of =
+        |joint: &[u32]| game.table.cell(joint).iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    let mut longest = 4;
+    for (row, column) in (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))) {
+        (joint[0], joint[1]) = (row as u32, column as u32);
+        longest = longest.max(text_of(&joint).len());
+    }
+    // A letter is six sevenths as wide as a capital is high.
+    let size = (0.88 / (longest as f32 * 6.0 / 7.0)).min(0.18);
     for row in 0..rows {
         for column in 0..columns {
             let chosen = game.elapsed > 0 && [row, column] == [game.last[0] as usize, game.last[1] as usize];
@@ -380,18 +389,20 @@ fn draw(game: &MatrixGame) -> Scene {
             let color = if chosen { lit } else { plain };
             shapes.push(Shape::Rect { x: x + 0.03, y: y + 0.03, width: 0.94, height: 0.94, color });
             (joint[0], joint[1]) = (row as u32, column as u32);
-            let text = game.table.cell(&joint).iter().map(f32::to_string).collect::<Vec<_>>().join(",");
-            shapes.push(Shape::Text { x: x + 0.12, y: y + 0.42, size: 0.18, color: ink, text });
+            let text = text_of(&joint);
+            let x = x + 0.5 - text.len() as f32 * size * 3.0 / 7.0;
+            shapes.push(Shape::Text { x, y: y + 0.5 - 0.5 * size, size, color: ink, text });
         }
     }
     let title = format!("{}, step {}", game.spec.name, game.elapsed);
-    let top =
-        Shape::Text { x: 0.03, y: rows as f32 + 0.08, size: 0.14, color: ink, text: "player 1 ->".into() };
-    shapes.push(top);
+    let small = 0.035 * columns as f32;
+    let text = "rows: player 0, columns: player 1".into();
+    shapes.push(Shape::Text { x: 0.03, y: rows as f32 + 0.08, size: small, color: ink, text });
     Scene {
         bounds: (-0.1, columns as f32 + 0.1, -0.1, rows as f32 + 0.3),
         background: Color(255, 255, 255),
         shapes,
         caption: title,
     }
+    .with_legend(&[(lit, "played last"), (plain, "what it pays")])
 }

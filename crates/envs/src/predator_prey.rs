@@ -294,8 +294,17 @@ impl MultiAgentEnv for PredatorPrey {
             bounds: (-0.1, side + 0.1, -0.1, side + 0.1),
             background: Color(255, 255, 255),
             shapes,
-            caption: format!("predator_prey, step {}", self.elapsed),
+            caption: format!(
+                "predator_prey, step {}{}",
+                self.elapsed,
+                if self.over { ", all are there" } else { "" }
+            ),
         }
+        .with_legend(&[
+            (Color(204, 60, 40), "predator"),
+            (Color(250, 226, 200), "what it sees"),
+            (Color(78, 154, 6), "prey"),
+        ])
     }
 
     fn save(&self, out: &mut Writer) {

@@ -207,13 +207,23 @@ impl MultiAgentEnv for Switch {
             shapes.push(Shape::Disc { x, y: if inside { 1.45 } else { 0.4 }, radius: 0.25, color });
         }
         let half = (n as f32 * 0.35 + 0.2).max(0.9);
-        let told = if self.told { ", told" } else { "" };
+        let told = match (self.told, self.visits.contains(&0)) {
+            (false, _) => "",
+            (true, false) => ", told rightly",
+            (true, true) => ", told too early",
+        };
         Scene {
             bounds: (-half, half, 0.0, 2.4),
             background: Color(255, 255, 255),
             shapes,
             caption: format!("switch_riddle, day {} of {}{told}", self.day, self.days),
         }
+        .with_legend(&[
+            (Color(78, 154, 6), "has been in the room"),
+            (Color(150, 156, 162), "not yet"),
+            (Color(250, 200, 20), "bit 1"),
+            (Color(120, 120, 120), "bit 0"),
+        ])
     }
 
     fn save(&self, out: &mut Writer) {

@@ -136,7 +136,11 @@ impl MultiAgentEnv for TwoStep {
     }
 
     fn scene(&self) -> Scene {
-        let boxes = [(1.0, 2.2, "1"), (0.0, 0.6, "2A: 7"), (2.0, 0.6, "2B: 0 1 1 8")];
+        let boxes = [
+            (1.0, 2.2, ["1: agent 0 chooses", "0: 2A, 1: 2B"]),
+            (0.0, 0.6, ["2A: always", "7"]),
+            (2.0, 0.6, ["2B: by both actions", "0 1 / 1 8"]),
+        ];
         let ink = Color(30, 30, 30);
         let mut shapes = vec![
             Shape::Line { from: (1.75, 2.2), to: (0.75, 1.4), width: 0.04, color: ink },
@@ -145,7 +149,10 @@ impl MultiAgentEnv for TwoStep {
         for (i, (x, y, text)) in boxes.into_iter().enumerate() {
             let color = if i as u32 == self.state { Color(255, 214, 102) } else { Color(228, 233, 238) };
             shapes.push(Shape::Rect { x, y, width: 1.5, height: 0.8, color });
-            shapes.push(Shape::Text { x: x + 0.12, y: y + 0.32, size: 0.15, color: ink, text: text.into() });
+            for (line, text) in text.into_iter().enumerate() {
+                let y = y + 0.45 - 0.2 * line as f32;
+                shapes.push(Shape::Text { x: x + 0.06, y, size: 0.08, color: ink, text: text.into() });
+            }
         }
         let caption =
             format!("two_step, state {}{}", ["1", "2A", "2B"][self.state as usize % 3], over(self.over));

@@ -286,5 +286,6 @@ impl Rules for CartPole {
             shapes,
             caption: format!("cartpole, step {elapsed}, {up} of {n} poles up"),
         }
+        .with_legend(&[(pole, "pole"), (Color(190, 190, 190), "cart that is out")])
     }
 }

@@ -557,6 +557,7 @@ fn draw(rules: &Foraging, vars: &[f32], elapsed: u32) -> Scene {
         shapes,
         caption: format!("{}, step {elapsed}, food {left} of {}", rules.config.name, total[0]),
     }
+    .with_legend(&[(leaf, "food and its level"), (PLAYERS[0], "players and theirs")])
 }
 
 /// Colors of players.

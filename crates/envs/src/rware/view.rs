@@ -165,5 +165,12 @@ impl Warehouse {
             shapes,
             caption: format!("{}, step {elapsed}, {loaded} carried", self.config.name),
         }
+        .with_legend(&[
+            (Color(240, 150, 40), "robot"),
+            (Color(204, 50, 40), "robot with shelf"),
+            (Color(0, 140, 140), "requested shelf"),
+            (Color(150, 130, 190), "shelf"),
+            (Color(70, 76, 84), "goal"),
+        ])
     }
 }

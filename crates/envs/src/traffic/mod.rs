@@ -360,6 +360,11 @@ impl MultiAgentEnv for Traffic {
             shapes,
             caption: format!("traffic_junction, step {}, {n} cars", self.elapsed),
         }
+        .with_legend(&[
+            (Color(52, 101, 164), "gas"),
+            (Color(193, 125, 17), "brake"),
+            (Color(214, 30, 30), "collision"),
+        ])
     }
 
     fn save(&self, out: &mut Writer) {
