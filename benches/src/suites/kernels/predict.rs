@@ -194,15 +194,17 @@ pub fn update(batch: usize) -> Vec<Launch> {
     let tape = ((tile * hidden / 32.0).ceil() * 8.0, (tile * hidden / 128.0).ceil() * 8.0);
     let back: Vec<(f64, f64)> = layers.iter().skip(1).rev().map(|&(k, n)| (n, k)).collect();
     let backward = pass(tile, &back, 128.0);
-    let chunk = 255.0_f64.min(rows);
-    let chunks = (rows / 255.0).ceil();
+    // Whole samples, a power of two of them, with 256 rows at most.
+    let chunk_rows = ((1_usize << (256 / AGENTS).max(1).ilog2()) * AGENTS) as f64;
+    let chunk = chunk_rows.min(rows);
+    let chunks = (rows / chunk_rows).ceil();
     let grad_tiles: f64 = layers.iter().map(|(k, n)| ((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil()).sum();
     // 16 multiply-adds, eight loads and two others a row and thread; eight warps.
     let grads = (8.0 * 26.0 * chunk, chunk * (26.0 + 2.0 * LOAD) + 400.0);
     let levels = chunks.log2().ceil().max(0.0);
     let ops = 2.0 * rows;
     let first = layers.first().map_or(0.0, |(k, n)| k * n);
-    vec![
+    let mut launches = vec![
         launch(
             format!("update_forward_{tile}"),
             3.0 * tiles,
@@ -248,7 +250,12 @@ pub fn update(batch: usize) -> Vec<Launch> {
             chunks * params,
             4.0 * params * (chunks + 1.0),
         ),
-    ]
+    ];
+    // A single chunk is the sum.
+    if chunks <= 1.0 {
+        launches.pop();
+    }
+    launches
 }
 
 /// Prints the predictions, and keeps them.
