@@ -2,8 +2,8 @@
 
 use coact_core::{EnvSpec, GroupSpec, StepBatch};
 
-/// Groups that an environment over [`crate::rules::Rules`] can have.
-pub const MAX_GROUPS: usize = 4;
+/// Groups that a batch can have.
+pub const MAX_GROUPS: usize = 16;
 
 /// All columns of some consecutive environments.
 #[derive(Debug)]
@@ -15,11 +15,13 @@ pub(crate) struct Columns<'a> {
     pub is_first: &'a mut [bool],
 }
 
-/// Columns of one group; masks are not among them.
+/// Columns of one group.
 #[derive(Debug)]
 pub(crate) struct GroupColumns<'a> {
     pub obs: &'a mut [f32],
     pub final_obs: &'a mut [f32],
+    pub mask: &'a mut [u32],
+    pub final_mask: &'a mut [u32],
     pub reward: &'a mut [f32],
     pub terminated: &'a mut [bool],
     pub alive: &'a mut [bool],
@@ -32,11 +34,13 @@ impl<'a> Columns<'a> {
     /// More than [`MAX_GROUPS`] groups.
     pub fn of(spec: &EnvSpec, out: &'a mut StepBatch) -> Self {
         assert!(spec.groups.len() <= MAX_GROUPS, "{} groups, {MAX_GROUPS} fit", spec.groups.len());
-        let mut groups = [None, None, None, None];
+        let mut groups = [const { None }; MAX_GROUPS];
         for (slot, group) in groups.iter_mut().zip(&mut out.groups) {
             *slot = Some(GroupColumns {
                 obs: &mut group.obs,
                 final_obs: &mut group.final_obs,
+                mask: &mut group.mask,
+                final_mask: &mut group.final_mask,
                 reward: &mut group.reward,
                 terminated: &mut group.terminated,
                 alive: &mut group.alive,
@@ -63,7 +67,7 @@ impl<'a> Columns<'a> {
 
     /// The first `n` environments, and the others.
     pub fn split_at(self, spec: &EnvSpec, n: usize) -> (Self, Self) {
-        let (mut left, mut right) = ([None, None, None, None], [None, None, None, None]);
+        let (mut left, mut right) = ([const { None }; MAX_GROUPS], [const { None }; MAX_GROUPS]);
         let slots = left.iter_mut().zip(&mut right).zip(&spec.groups);
         for (group, ((left, right), spec)) in self.groups.into_iter().flatten().zip(slots) {
             let (a, b) = group.split_at(spec, n);
@@ -91,16 +95,21 @@ impl GroupColumns<'_> {
         let d = spec.obs_width();
         let (obs, obs_right) = self.obs.split_at_mut(rows * d);
         let (final_obs, final_obs_right) = self.final_obs.split_at_mut(rows * d);
+        let words = rows * spec.mask_words();
+        let (mask, mask_right) = self.mask.split_at_mut(words);
+        let (final_mask, final_mask_right) = self.final_mask.split_at_mut(words);
         let (reward, reward_right) = self.reward.split_at_mut(rows);
         let (terminated, terminated_right) = self.terminated.split_at_mut(rows);
         let (alive, alive_right) = self.alive.split_at_mut(rows);
         let others = Self {
             obs: obs_right,
             final_obs: final_obs_right,
+            mask: mask_right,
+            final_mask: final_mask_right,
             reward: reward_right,
             terminated: terminated_right,
             alive: alive_right,
         };
-        (Self { obs, final_obs, reward, terminated, alive }, others)
+        (Self { obs, final_obs, mask, final_mask, reward, terminated, alive }, others)
     }
 }

@@ -181,7 +181,7 @@ pub(crate) fn read_table(game: &str, table: &Value, file: &str) -> Result<Table>
     if file.is_empty() {
         return Table::parse(table).map_err(|e| Error::invalid(format!("{game}: table: {e}")));
     }
-    let name = |e: &dyn std::fmt::Display| Error::invalid(format!("{game}: file {file}: {e}"));
+    let name = |e: &dyn std::fmt::Display| Error::invalid(format!("{game}: file {file:?}: {e}"));
     let text = std::fs::read_to_string(file).map_err(|e| name(&e))?;
     let value: Value = serde_json::from_str(&text).map_err(|e| name(&e))?;
     Table::parse(&value).map_err(|e| name(&e))

@@ -8,8 +8,8 @@ use coact_core::scene::Scene;
 use coact_core::{
     ActionBatch, Actions, BatchEnv, EnvSpec, Error, MultiAgentEnv, Purpose, Result, StepBatch, Stream,
 };
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
+use crate::columns::{Columns, MAX_GROUPS};
 use crate::rules::check_components;
 
 /// Numbers written per step above which threads are worth waking: about 0.2 ms of work.
@@ -38,7 +38,7 @@ pub struct Vectorized<T> {
     copies: Vec<Slot<T>>,
 }
 
-/// One copy, its counters and what it wrote last. Rows of all agents lie one after the other.
+/// One copy and its counters. Rows of all agents lie one after the other.
 #[derive(Debug)]
 struct Slot<T> {
     env: T,
@@ -50,59 +50,50 @@ struct Slot<T> {
     continuous: Vec<f32>,
     reward: Vec<f32>,
     terminated: Vec<bool>,
-    alive: Vec<bool>,
-    now: View,
-    last: View,
-    truncated: bool,
-    ended: bool,
+    /// Which actions are legal now, as in the columns of the groups.
+    mask: Vec<u32>,
     failure: Option<Error>,
 }
 
-/// What agents see at one moment.
-#[derive(Debug, Clone)]
-struct View {
-    obs: Vec<f32>,
-    mask: Vec<u32>,
-    state: Vec<f32>,
+/// What a step needs to know, the same for all copies; no actions for a reset.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    spec: &'a EnvSpec,
+    seed: u64,
+    limit: Option<u32>,
+    actions: Option<&'a ActionBatch>,
 }
 
-impl View {
-    fn new(spec: &EnvSpec) -> Self {
-        let sum = |f: &dyn Fn(&coact_core::GroupSpec) -> usize| spec.groups.iter().map(f).sum();
-        Self {
-            obs: vec![0.0; sum(&|g| g.n_agents * g.obs_width())],
-            mask: vec![u32::MAX; sum(&|g| g.n_agents * g.mask_words())],
-            state: vec![0.0; spec.state_width],
-        }
+/// Lets every copy work and write its rows.
+fn run<T: MultiAgentEnv>(call: Call<'_>, copies: &mut [Slot<T>], mut out: Columns<'_>, per_thread: usize) {
+    if copies.len() > per_thread {
+        let n_left = copies.len() / 2;
+        let (left, right) = copies.split_at_mut(n_left);
+        let (left_out, right_out) = out.split_at(call.spec, n_left);
+        rayon::join(|| run(call, left, left_out, per_thread), || run(call, right, right_out, per_thread));
+        return;
     }
+    for (row, slot) in copies.iter_mut().enumerate() {
+        let worked = match call.actions {
+            None => slot.restart(call, row, &mut out),
+            Some(actions) => {
+                slot.fetch(call.spec, actions);
+                slot.step(call, row, &mut out)
+            }
+        };
+        slot.failure = worked.err();
+    }
+}
 
-    /// Takes the moment of `env`.
-    ///
-    /// # Errors
-    /// An observation that is not finite, or an acting agent without a legal action.
-    fn take(&mut self, spec: &EnvSpec, env: &impl MultiAgentEnv, index: usize) -> Result<()> {
-        let (mut obs, mut mask) = (&mut self.obs[..], &mut self.mask[..]);
-        for (agent, (group, _)) in spec.agents().enumerate() {
-            let group = &spec.groups[group];
-            let (row, rest) = obs.split_at_mut(group.obs_width());
-            env.observe(agent, row);
-            if let Some(&value) = row.iter().find(|v| !v.is_finite()) {
-                return Err(Error::NonFinite { what: "observation", env: index, agent, value });
-            }
-            obs = rest;
-            let (words, rest) = mask.split_at_mut(group.mask_words());
-            if group.masked {
-                env.legal(agent, words);
-                clear_beyond(words, group.action.n_discrete());
-                if env.alive(agent) && words.iter().all(|w| *w == 0) {
-                    return Err(Error::NoLegalAction { env: index, agent });
-                }
-            }
-            mask = rest;
-        }
-        env.state(&mut self.state);
-        Ok(())
+/// A number that is not finite, if there is one.
+fn not_finite(row: &[f32]) -> Option<f32> {
+    const EXPONENT: u32 = 0x7f80_0000;
+    let is_bad = |v: &f32| u32::from(v.to_bits() & EXPONENT == EXPONENT);
+    // First all at once, which compilers vectorize.
+    if row.iter().fold(0, |any, v| any | is_bad(v)) == 0 {
+        return None;
     }
+    row.iter().copied().find(|v| !v.is_finite())
 }
 
 /// Clears the bits of actions that do not exist, so that masks compare equal.
@@ -116,7 +107,7 @@ impl<T: MultiAgentEnv> Slot<T> {
     fn new(env: T, index: usize) -> Self {
         let spec = env.spec();
         let n = spec.n_agents();
-        let view = View::new(spec);
+        let words = spec.groups.iter().map(|g| g.n_agents * g.mask_words()).sum();
         Self {
             index: index as u32,
             episode: 0,
@@ -126,34 +117,82 @@ impl<T: MultiAgentEnv> Slot<T> {
             continuous: vec![0.0; spec.n_continuous()],
             reward: vec![0.0; n],
             terminated: vec![false; n],
-            alive: vec![true; n],
-            now: view.clone(),
-            last: view,
-            truncated: false,
-            ended: true,
+            mask: vec![u32::MAX; words],
             failure: None,
             env,
         }
     }
 
-    fn begin(&mut self, spec: &EnvSpec, seed: u64) -> Result<()> {
-        self.env.reset(&mut Stream::new(seed, Purpose::Reset, self.index, self.episode));
+    fn begin(&mut self, call: Call<'_>, row: usize, out: &mut Columns<'_>) -> Result<()> {
+        self.env.reset(&mut Stream::new(call.seed, Purpose::Reset, self.index, self.episode));
         self.elapsed = 0;
-        self.alive.iter_mut().enumerate().for_each(|(a, alive)| *alive = self.env.alive(a));
-        self.now.take(spec, &self.env, self.index as usize)
+        self.show(call.spec, row, out, false)
     }
 
-    fn restart(&mut self, spec: &EnvSpec, seed: u64) -> Result<()> {
+    fn restart(&mut self, call: Call<'_>, row: usize, out: &mut Columns<'_>) -> Result<()> {
         (self.episode, self.steps) = (0, 0);
         self.reward.fill(0.0);
         self.terminated.fill(false);
-        (self.truncated, self.ended) = (false, true);
-        self.begin(spec, seed)
+        (out.truncated[row], out.is_first[row]) = (false, true);
+        self.begin(call, row, out)?;
+        self.judge(call.spec, row, out);
+        Ok(())
+    }
+
+    /// Writes observations, masks and state of the moment, as the last of an episode or as the next to act on.
+    ///
+    /// # Errors
+    /// An observation that is not finite, or an acting agent without a legal action.
+    fn show(&mut self, spec: &EnvSpec, row: usize, out: &mut Columns<'_>, last: bool) -> Result<()> {
+        let (env, mut agent, mut mask) = (self.index as usize, 0, &mut self.mask[..]);
+        for (group, columns) in spec.groups.iter().zip(out.groups.iter_mut().flatten()) {
+            let (n, d, w) = (group.n_agents, group.obs_width(), group.mask_words());
+            let (obs, words) = match last {
+                true => (&mut columns.final_obs[..], &mut columns.final_mask[..]),
+                false => (&mut columns.obs[..], &mut columns.mask[..]),
+            };
+            for member in 0..n {
+                let obs = &mut obs[(row * n + member) * d..][..d];
+                self.env.observe(agent, obs);
+                if let Some(value) = not_finite(obs) {
+                    return Err(Error::NonFinite { what: "observation", env, agent, value });
+                }
+                let (own, rest) = mask.split_at_mut(w);
+                if group.masked {
+                    self.env.legal(agent, own);
+                    clear_beyond(own, group.action.n_discrete());
+                    if self.env.alive(agent) && own.iter().all(|w| *w == 0) {
+                        return Err(Error::NoLegalAction { env, agent });
+                    }
+                }
+                words[(row * n + member) * w..][..w].copy_from_slice(own);
+                mask = rest;
+                agent += 1;
+            }
+        }
+        let state = if last { &mut out.final_state } else { &mut out.state };
+        let s = spec.state_width;
+        self.env.state(&mut state[row * s..][..s]);
+        Ok(())
+    }
+
+    /// Writes rewards, endings, and who acts next.
+    fn judge(&self, spec: &EnvSpec, row: usize, out: &mut Columns<'_>) {
+        let mut agent = 0;
+        for (group, columns) in spec.groups.iter().zip(out.groups.iter_mut().flatten()) {
+            let n = group.n_agents;
+            columns.reward[row * n..][..n].copy_from_slice(&self.reward[agent..agent + n]);
+            columns.terminated[row * n..][..n].copy_from_slice(&self.terminated[agent..agent + n]);
+            for (member, alive) in columns.alive[row * n..][..n].iter_mut().enumerate() {
+                *alive = self.env.alive(agent + member);
+            }
+            agent += n;
+        }
     }
 
     /// Refuses actions that the masks of the moment exclude.
     fn check_legal(&self, spec: &EnvSpec) -> Result<()> {
-        let mut mask = &self.now.mask[..];
+        let mut mask = &self.mask[..];
         for (agent, (group, _)) in spec.agents().enumerate() {
             let (words, rest) = mask.split_at(spec.groups[group].mask_words());
             mask = rest;
@@ -163,7 +202,7 @@ impl<T: MultiAgentEnv> Slot<T> {
                 continue;
             }
             let word = words.get(action as usize / 32);
-            if self.alive[agent] && word.is_some_and(|w| w >> (action % 32) & 1 == 0) {
+            if self.env.alive(agent) && word.is_some_and(|w| w >> (action % 32) & 1 == 0) {
                 let env = self.index;
                 return Err(Error::invalid(format!(
                     "action {action} of environment {env}, agent {agent} is illegal now; choose by its mask"
@@ -173,7 +212,8 @@ impl<T: MultiAgentEnv> Slot<T> {
         Ok(())
     }
 
-    fn step(&mut self, spec: &EnvSpec, seed: u64, limit: Option<u32>) -> Result<()> {
+    fn step(&mut self, call: Call<'_>, row: usize, out: &mut Columns<'_>) -> Result<()> {
+        let Call { spec, seed, limit, .. } = call;
         self.check_legal(spec)?;
         let actions = Actions { discrete: &self.discrete, continuous: &self.continuous };
         let mut rng = Stream::new(seed, Purpose::Step, self.index, self.steps);
@@ -185,16 +225,19 @@ impl<T: MultiAgentEnv> Slot<T> {
         }
         self.steps += 1;
         self.elapsed += 1;
-        self.alive.iter_mut().enumerate().for_each(|(a, alive)| *alive = self.env.alive(a));
-        let acting = self.alive.contains(&true);
-        self.truncated = acting && (stopped || limit.is_some_and(|l| self.elapsed >= l));
-        self.ended = self.truncated || !acting;
-        if self.ended {
-            self.last.take(spec, &self.env, self.index as usize)?;
+        let acting = (0..self.reward.len()).any(|agent| self.env.alive(agent));
+        let truncated = acting && (stopped || limit.is_some_and(|l| self.elapsed >= l));
+        let ended = truncated || !acting;
+        (out.truncated[row], out.is_first[row]) = (truncated, ended);
+        if ended {
+            self.show(spec, row, out, true)?;
             self.episode += 1;
-            return self.begin(spec, seed);
+            self.begin(call, row, out)?;
+        } else {
+            self.show(spec, row, out, false)?;
         }
-        self.now.take(spec, &self.env, self.index as usize)
+        self.judge(spec, row, out);
+        Ok(())
     }
 
     /// Copies this slot's actions out of the batch.
@@ -212,36 +255,6 @@ impl<T: MultiAgentEnv> Slot<T> {
             agent += n;
             at += width;
         }
-    }
-
-    /// Writes this slot's rows.
-    fn store(&self, spec: &EnvSpec, out: &mut StepBatch, with_last: bool) {
-        let env = self.index as usize;
-        let (mut agent, mut obs_at, mut mask_at) = (0, 0, 0);
-        for (group, column) in spec.groups.iter().zip(&mut out.groups) {
-            let n = group.n_agents;
-            let rows = env * n..(env + 1) * n;
-            column.reward[rows.clone()].copy_from_slice(&self.reward[agent..agent + n]);
-            column.terminated[rows.clone()].copy_from_slice(&self.terminated[agent..agent + n]);
-            column.alive[rows].copy_from_slice(&self.alive[agent..agent + n]);
-            let (d, w) = (n * group.obs_width(), n * group.mask_words());
-            column.obs[env * d..][..d].copy_from_slice(&self.now.obs[obs_at..][..d]);
-            column.mask[env * w..][..w].copy_from_slice(&self.now.mask[mask_at..][..w]);
-            if with_last {
-                column.final_obs[env * d..][..d].copy_from_slice(&self.last.obs[obs_at..][..d]);
-                column.final_mask[env * w..][..w].copy_from_slice(&self.last.mask[mask_at..][..w]);
-            }
-            agent += n;
-            obs_at += d;
-            mask_at += w;
-        }
-        let s = spec.state_width;
-        out.state[env * s..][..s].copy_from_slice(&self.now.state);
-        if with_last {
-            out.final_state[env * s..][..s].copy_from_slice(&self.last.state);
-        }
-        out.truncated[env] = self.truncated;
-        out.is_first[env] = self.ended;
     }
 }
 
@@ -261,11 +274,15 @@ impl<T: MultiAgentEnv> Vectorized<T> {
     /// `n_envs` copies, each made by `make`.
     ///
     /// # Errors
-    /// No copies, too many, or what `make` reports.
+    /// No copies, too many, too many groups, or what `make` reports.
     pub fn new(n_envs: usize, mut make: impl FnMut() -> Result<T>) -> Result<Self> {
         check_copies(n_envs)?;
         let first = make()?;
         let spec = first.spec().clone();
+        if spec.groups.len() > MAX_GROUPS {
+            let (name, n) = (&spec.name, spec.groups.len());
+            return Err(Error::invalid(format!("{name} has {n} groups of agents; at most {MAX_GROUPS} fit")));
+        }
         let mut copies = Vec::with_capacity(n_envs);
         copies.push(Slot::new(first, 0));
         for index in 1..n_envs {
@@ -274,16 +291,17 @@ impl<T: MultiAgentEnv> Vectorized<T> {
         Ok(Self { spec, seed: 0, limit: None, copies })
     }
 
-    /// Runs `work` on every copy, then reports the first failure.
-    fn each(&mut self, work: impl Fn(&mut Slot<T>, &EnvSpec) -> Result<()> + Sync) -> Result<()> {
-        let spec = &self.spec;
-        let row: usize = spec.groups.iter().map(|g| g.n_agents * (g.obs_width() + 16)).sum();
-        let run = |slot: &mut Slot<T>| slot.failure = work(slot, spec).err();
-        if self.copies.len() * row >= PARALLEL_ABOVE && rayon::current_num_threads() > 1 {
-            self.copies.par_iter_mut().for_each(run);
-        } else {
-            self.copies.iter_mut().for_each(run);
-        }
+    /// Lets every copy work, then reports the first failure.
+    fn each(&mut self, actions: Option<&ActionBatch>, out: &mut StepBatch) -> Result<()> {
+        let call = Call { spec: &self.spec, seed: self.seed, limit: self.limit, actions };
+        let row: usize = self.spec.groups.iter().map(|g| g.n_agents * (g.obs_width() + 16)).sum();
+        let n_threads = rayon::current_num_threads();
+        let per_thread = match self.copies.len() * row >= PARALLEL_ABOVE && n_threads > 1 {
+            // Several pieces a thread, because copies take their time.
+            true => self.copies.len().div_ceil(4 * n_threads),
+            false => self.copies.len(),
+        };
+        run(call, &mut self.copies, Columns::of(&self.spec, out), per_thread);
         match self.copies.iter_mut().find_map(|slot| slot.failure.take()) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -302,24 +320,16 @@ impl<T: MultiAgentEnv> BatchEnv for Vectorized<T> {
 
     fn reset(&mut self, seed: u64, out: &mut StepBatch) -> Result<()> {
         self.seed = seed;
-        self.each(|slot, spec| slot.restart(spec, seed))?;
-        self.copies.iter().for_each(|slot| slot.store(&self.spec, out, false));
-        Ok(())
+        self.each(None, out)
     }
 
     fn step(&mut self, actions: &ActionBatch, out: &mut StepBatch) -> Result<()> {
-        let (seed, limit) = (self.seed, self.limit);
         let mut first_agent = 0;
         for (group, components) in self.spec.groups.iter().zip(&actions.continuous) {
             check_components(group, first_agent, components)?;
             first_agent += group.n_agents;
         }
-        self.each(|slot, spec| {
-            slot.fetch(spec, actions);
-            slot.step(spec, seed, limit)
-        })?;
-        self.copies.iter().for_each(|slot| slot.store(&self.spec, out, slot.ended));
-        Ok(())
+        self.each(Some(actions), out)
     }
 
     fn limit_episodes(&mut self, max_steps: u32) -> Result<()> {
@@ -356,10 +366,12 @@ impl<T: MultiAgentEnv> BatchEnv for Vectorized<T> {
             slot.steps = from.u64()?;
             slot.elapsed = from.u32()?;
             slot.env.load(from)?;
-            slot.alive.iter_mut().enumerate().for_each(|(a, alive)| *alive = slot.env.alive(a));
-            slot.now.take(&self.spec, &slot.env, slot.index as usize)?;
         }
-        Ok(())
+        // Masks belong to the moment, and what cannot be shown cannot be gone on from.
+        let mut seen = StepBatch::new(&self.spec, self.copies.len());
+        let mut columns = Columns::of(&self.spec, &mut seen);
+        let mut copies = self.copies.iter_mut().enumerate();
+        copies.try_for_each(|(row, slot)| slot.show(&self.spec, row, &mut columns, false))
     }
 }
 

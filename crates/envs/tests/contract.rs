@@ -286,8 +286,8 @@ fn bad_options_are_one_line_errors() {
     refused("simple_tag", json!({"n_adversaries": 0}), 1, "n_adversaries");
     refused("simple_tag", json!({"curriculum_stage": 3}), 1, "curriculum_stage is 3; use 0 to 2");
     refused("simple_spread", json!({"n_agent_neighbors": 0}), 1, "n_agent_neighbors is 0");
-    refused("simple_adversary", json!({"n_landmark_neighbors": 65}), 1, "n_landmark_neighbors is 65");
-    refused("simple_formation", json!({"n_agents": 65}), 1, "n_agents is 65");
+    refused("simple_adversary", json!({"n_landmark_neighbors": 129}), 1, "n_landmark_neighbors is 129");
+    refused("simple_formation", json!({"n_agents": 129}), 1, "n_agents is 129");
     refused("simple_line", json!({"max_cycles": 0}), 1, "max_cycles");
     refused("collect_treasure", json!({"n_deposits": 7}), 1, "n_deposits is 7; use 1 to 6");
     refused("collect_treasure", json!({"max_cycles": 0}), 1, "max_cycles");

@@ -30,6 +30,8 @@
 
 mod kitchen;
 
+use std::sync::Arc;
+
 use coact_core::codec::{Reader, Writer};
 use coact_core::scene::{Color, Scene, Shape};
 use coact_core::{
@@ -144,6 +146,7 @@ const SOUP: f32 = 20.0;
 const STAY: u32 = 4;
 const INTERACT: u32 = 5;
 const N_LAYERS: usize = 26;
+const FREE_COUNTERS: usize = 11;
 /// Steps before the end that the last layer lights up.
 const URGENT: u32 = 40;
 
@@ -160,6 +163,8 @@ pub struct Overcooked {
     spec: EnvSpec,
     kitchen: Kitchen,
     shaping: f32,
+    /// An observation of the empty kitchen without cooks.
+    empty: Arc<[f32]>,
     cooks: [Cook; 2],
     /// What lies on each cell.
     items: Vec<Item>,
@@ -195,6 +200,7 @@ impl Overcooked {
         Ok(Self {
             spec,
             shaping: options.shaping as f32,
+            empty: empty(&kitchen),
             cooks: kitchen.starts.map(cook),
             items: vec![Item::None; cells],
             pots: vec![Pot::default(); kitchen.pots.len()],
@@ -271,6 +277,24 @@ impl Overcooked {
     }
 }
 
+/// The layers of a kitchen without cooks, with nothing on counters or in pots.
+fn empty(kitchen: &Kitchen) -> Arc<[f32]> {
+    let cells = kitchen.tiles.len();
+    let mut obs = vec![0.0; N_LAYERS * cells];
+    for (cell, tile) in kitchen.tiles.iter().enumerate() {
+        let layer = match tile {
+            Tile::Floor => continue,
+            Tile::Pot => 10,
+            Tile::Counter => FREE_COUNTERS,
+            Tile::Onions => 12,
+            Tile::Plates => 14,
+            Tile::Goal => 15,
+        };
+        obs[layer * cells + cell] = 1.0;
+    }
+    obs.into()
+}
+
 /// The named layers of an observation.
 fn layers(cells: usize) -> Vec<ObsField> {
     let names = [
@@ -337,7 +361,7 @@ impl MultiAgentEnv for Overcooked {
 
     fn observe(&self, agent: usize, obs: &mut [f32]) {
         let cells = self.kitchen.tiles.len();
-        obs.fill(0.0);
+        obs.copy_from_slice(&self.empty);
         let mut set = |layer: usize, cell: usize, value: f32| obs[layer * cells + cell] = value;
         let show = |set: &mut dyn FnMut(usize, usize, f32), item: Item, cell: usize| match item {
             Item::None => {}
@@ -353,15 +377,10 @@ impl MultiAgentEnv for Overcooked {
             set(2 + 4 * k + cook.facing as usize % 4, cook.cell, 1.0);
             show(&mut set, cook.holds, cook.cell);
         }
-        for (cell, tile) in self.kitchen.tiles.iter().enumerate() {
-            match tile {
-                Tile::Floor => {}
-                Tile::Counter if self.items[cell] != Item::None => show(&mut set, self.items[cell], cell),
-                Tile::Counter => set(11, cell, 1.0),
-                Tile::Pot => set(10, cell, 1.0),
-                Tile::Onions => set(12, cell, 1.0),
-                Tile::Plates => set(14, cell, 1.0),
-                Tile::Goal => set(15, cell, 1.0),
+        for (cell, item) in self.items.iter().enumerate() {
+            if *item != Item::None {
+                set(FREE_COUNTERS, cell, 0.0);
+                show(&mut set, *item, cell);
             }
         }
         for (pot, cell) in self.pots.iter().zip(&self.kitchen.pots) {

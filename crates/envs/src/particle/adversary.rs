@@ -147,14 +147,20 @@ impl Scenario for Adversary {
             row.push(offset(goal_place(world, vars, &vars[world.n_vars()..]), me));
         }
         let n = self.n_landmarks;
-        match self.n_landmark_neighbors {
-            None => (0..n).for_each(|l| row.push(offset(world.landmark(vars, l), me))),
-            Some(count) => nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l)),
+        if let Some(count) = self.n_landmark_neighbors {
+            nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l));
+        } else {
+            for landmark in 0..n {
+                row.push(offset(world.landmark(vars, landmark), me));
+            }
         }
-        let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
-        match self.n_agent_neighbors {
-            None => (0..n).for_each(|i| row.push(offset(other(i), me))),
-            Some(count) => nearest_offsets(row.take(2 * count), me, n, other),
+        if let Some(count) = self.n_agent_neighbors {
+            let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
+            nearest_offsets(row.take(2 * count), me, n, other);
+        } else {
+            for other in (0..=n).filter(|o| *o != agent) {
+                row.push(offset(world.agent(vars, other), me));
+            }
         }
     }
 

@@ -1,16 +1,14 @@
 //! The assignment of agents to places of smallest total distance, by shortest augmenting paths, a lane at a time.
 //! `coact-allocation` has the general solvers; this one allocates nothing and fits into a step.
 
+use super::MOST;
 use crate::real::Real;
-
-/// Most agents.
-const MOST: usize = 64;
 
 /// Distance within which an agent is at its place.
 const IN_PLACE: f64 = 0.05;
 
 /// Writes the distance of every agent to its place in an assignment of smallest total distance; `distance` of agent and
-/// place, as many of both as `out` has numbers, at most 64.
+/// place, as many of both as `out` has numbers, at most [`MOST`].
 ///
 /// Distances that are no numbers leave the assignment open.
 pub(super) fn assigned<R: Real>(distance: impl Fn(usize, usize) -> R, out: &mut [R]) {

@@ -72,6 +72,9 @@ enum Given<'a, R: Real> {
     Raw(&'a [R]),
 }
 
+/// Most agents of a kind, or landmarks.
+const MOST: usize = 128;
+
 /// Moves of an agent that moves; its word, if it says one, counts in steps of this.
 const MOVES: u32 = 5;
 
@@ -432,8 +435,8 @@ pub(crate) fn check_stage(env: &str, stage: Option<usize>, n_stages: usize) -> R
 
 /// Refuses a number of bodies that makes no world.
 pub(crate) fn check_count(env: &str, option: &str, value: usize, least: usize) -> Result<()> {
-    if (least..=64).contains(&value) {
+    if (least..=MOST).contains(&value) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{env}: {option} is {value}; use {least} to 64")))
+    Err(Error::invalid(format!("{env}: {option} is {value}; use {least} to {MOST}")))
 }

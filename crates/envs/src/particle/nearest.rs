@@ -8,7 +8,8 @@ const MOST: usize = 16;
 
 /// Fills `slots` with the first of `count` rows by ascending `key`, `width` numbers each, and with zeros behind the
 /// last one. Equal keys stay in order.
-#[inline(always)]
+// Kept out of the steps of scenarios that rarely ask for it: those are slower the longer they are.
+#[inline(never)]
 pub(super) fn keep_nearest<R: Real>(
     slots: &mut [R],
     width: usize,
@@ -37,7 +38,7 @@ pub(super) fn keep_nearest<R: Real>(
 }
 
 /// Offsets from `me` to the nearest of `count` places.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn nearest_offsets<R: Real>(
     slots: &mut [R],
     me: [R; 2],

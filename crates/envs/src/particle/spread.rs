@@ -171,6 +171,21 @@ impl Spread {
         };
         Particle::assemble(scenario, world, vec![group], continuous, max_cycles)
     }
+
+    /// Whether every landmark has an agent on it.
+    #[inline(never)]
+    fn all_covered<R: Real>(world: &World, vars: &[R]) -> R::Mask {
+        let mut all = R::mask_of(true);
+        for landmark in 0..world.landmarks.len() {
+            let mut covered = R::mask_of(false);
+            for agent in 0..world.agents.len() {
+                let apart = distance(world.agent(vars, agent), world.landmark(vars, landmark));
+                covered = R::or(covered, apart.less(R::of(COVERED)));
+            }
+            all = R::and(all, covered);
+        }
+        all
+    }
 }
 
 impl Scenario for Spread {
@@ -226,19 +241,20 @@ impl Scenario for Spread {
         let mut row = Row::new(obs);
         row.push(world.velocity(vars, agent));
         row.push(me);
-        match self.n_landmark_neighbors {
-            None => (0..n).for_each(|l| row.push(offset(world.landmark(vars, l), me))),
-            Some(count) => nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l)),
-        }
-        match self.n_agent_neighbors {
-            None => {
-                (0..n)
-                    .filter(|o| *o != agent)
-                    .for_each(|other| row.push(offset(world.agent(vars, other), me)));
+        // Loops, because what is a closure may be compiled without the vector instructions of its caller.
+        if let Some(count) = self.n_landmark_neighbors {
+            nearest_offsets(row.take(2 * count), me, n, |l| world.landmark(vars, l));
+        } else {
+            for landmark in 0..n {
+                row.push(offset(world.landmark(vars, landmark), me));
             }
-            Some(count) => {
-                let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
-                nearest_offsets(row.take(2 * count), me, n - 1, other);
+        }
+        if let Some(count) = self.n_agent_neighbors {
+            let other = |i| world.agent(vars, if i < agent { i } else { i + 1 });
+            nearest_offsets(row.take(2 * count), me, n - 1, other);
+        } else {
+            for other in (0..n).filter(|o| *o != agent) {
+                row.push(offset(world.agent(vars, other), me));
             }
         }
         for _ in 0..self.n_agent_neighbors.unwrap_or(n - 1) {
@@ -248,19 +264,7 @@ impl Scenario for Spread {
 
     #[inline(always)]
     fn accomplished<R: Real>(&self, world: &World, vars: &[R]) -> R::Mask {
-        let mut all = R::mask_of(self.terminate_on_success);
-        if !self.terminate_on_success {
-            return all;
-        }
-        for landmark in 0..world.landmarks.len() {
-            let mut covered = R::mask_of(false);
-            for agent in 0..world.agents.len() {
-                let apart = distance(world.agent(vars, agent), world.landmark(vars, landmark));
-                covered = R::or(covered, apart.less(R::of(COVERED)));
-            }
-            all = R::and(all, covered);
-        }
-        all
+        if self.terminate_on_success { Self::all_covered(world, vars) } else { R::mask_of(false) }
     }
 
     fn margin(&self, world: &World, vars: &[f64]) -> f64 {

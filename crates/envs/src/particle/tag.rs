@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nearest::{keep_nearest, nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset, square};
-use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points};
+use super::{Group, MOST, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -114,9 +114,6 @@ pub struct Tag {
 /// Strength and speed of hunted agents in the stages of the curriculum.
 const STAGES: [f64; 3] = [0.5, 0.75, 1.0];
 
-/// Most other agents.
-const MOST_OTHERS: usize = 128;
-
 impl Tag {
     /// Checks the options.
     ///
@@ -162,8 +159,19 @@ impl Tag {
         distance(world.agent(vars, hunter), world.agent(vars, agent)).less(R::of(reach))
     }
 
+    /// Whether every hunted agent is touched.
+    #[inline(never)]
+    fn all_caught<R: Real>(&self, world: &World, vars: &[R]) -> R::Mask {
+        let mut all = R::mask_of(true);
+        for agent in self.n_adversaries..world.agents.len() {
+            let touch = |any, hunter| R::or(any, Self::touch(world, vars, agent, hunter));
+            all = R::and(all, (0..self.n_adversaries).fold(R::mask_of(false), touch));
+        }
+        all
+    }
+
     /// Offsets to the nearest `count` others, then their velocities: zeros for hunters.
-    #[inline(always)]
+    #[inline(never)]
     fn observe_neighbors<R: Real>(
         &self,
         world: &World,
@@ -179,7 +187,7 @@ impl Tag {
             row[..2].copy_from_slice(&offset(world.agent(vars, other), me));
             row[2..].copy_from_slice(&seen);
         };
-        let mut rows = [R::of(0.0); 4 * MOST_OTHERS];
+        let mut rows = [R::of(0.0); 4 * MOST];
         let rows = &mut rows[..4 * count];
         keep_nearest(rows, 4, world.agents.len() - 1, other, |row| square([row[0], row[1]]));
         let (places, velocities) = obs.split_at_mut(2 * count);
@@ -223,9 +231,12 @@ impl Scenario for Tag {
         row.push(world.velocity(vars, agent));
         row.push(me);
         let n_obstacles = world.landmarks.len();
-        match self.n_landmark_neighbors {
-            None => (0..n_obstacles).for_each(|o| row.push(offset(world.landmark(vars, o), me))),
-            Some(count) => nearest_offsets(row.take(2 * count), me, n_obstacles, |o| world.landmark(vars, o)),
+        if let Some(count) = self.n_landmark_neighbors {
+            nearest_offsets(row.take(2 * count), me, n_obstacles, |o| world.landmark(vars, o));
+        } else {
+            for obstacle in 0..n_obstacles {
+                row.push(offset(world.landmark(vars, obstacle), me));
+            }
         }
         if let Some(count) = self.n_agent_neighbors {
             return self.observe_neighbors(world, vars, agent, count, row.take(4 * count));
@@ -240,15 +251,7 @@ impl Scenario for Tag {
 
     #[inline(always)]
     fn accomplished<R: Real>(&self, world: &World, vars: &[R]) -> R::Mask {
-        let mut all = R::mask_of(self.terminate_on_success);
-        if !self.terminate_on_success {
-            return all;
-        }
-        for agent in self.n_adversaries..world.agents.len() {
-            let touch = |any, hunter| R::or(any, Self::touch(world, vars, agent, hunter));
-            all = R::and(all, (0..self.n_adversaries).fold(R::mask_of(false), touch));
-        }
-        all
+        if self.terminate_on_success { self.all_caught(world, vars) } else { R::mask_of(false) }
     }
 
     fn margin(&self, world: &World, vars: &[f64]) -> f64 {
