@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 pub const NAMES: &[&str] = &[
     "jax",
     "jaxmarl",
+    "jaxmarlenvs",
+    "lbforaging",
+    "rware",
+    "vmas",
     "mpe2",
     "cpprb",
     "gymnasium",

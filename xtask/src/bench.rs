@@ -10,7 +10,7 @@ use crate::{Failure, Result, peers, process};
 /// Help text.
 pub const HELP: &str = "\
 Usage: cargo xtask bench [SUITE]... [--quick] [--json FILE] [--peers LIST] [--threads N] [--only PART]
-                         [--device D] [--profile NAME]
+                         [--plots DIR] [--device D] [--profile NAME]
 
 Measures and prints a table. SUITE is one or more of these, all if none is named:
   kernels   every kernel by itself: time, operations, bytes, share of what bounds it, measured in the same run; and
@@ -18,7 +18,7 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   act       observations to actions, 96 to 3,072 rows
   update    a VDN double-DQN update with clipping and Adam; dense tiles against the measured multiply-add peak
   recurrent GRU and LSTM cells over sequences, forward and backward, against the measured multiply-add peak
-  envs      steps of cartpole and simple_spread, observations written
+  envs      environment steps, observations written; without --quick also from 1 to 65,536 copies and from 2 to 100 agents
   replay    priority updates, samples, pushes and gathers at a million entries
   rollout   simple_spread: policy, step and store
   training  a short `coact train spread-vdn`, end to end; JaxMARL's settings beside JaxMARL with --peers jaxmarl
@@ -28,9 +28,10 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
   --quick         shorter repetitions: a look, not a claim
   --json FILE     writes an array of objects with name, value, unit, threads and, beside a peer, peer, peer_value and
                   ratio (above 1: ours is faster)
-  --peers LIST    measures peers in the same run, alternating: jax, jaxmarl, mpe2, cpprb, gymnasium, torch; for games
-                  openspiel, quantecon, nashpy, gambit, mdptoolbox, scipy; for allocation scipy, lapx; with
-                  commas between. Their packages are installed in .peers/ first (torch takes several GB)
+  --plots DIR     writes how the speed of environments grows with copies and agents, as SVG
+  --peers [LIST]  measures peers in the same run, alternating; without a list all of the suites that are named: for envs
+                  mpe2, jaxmarlenvs, vmas, lbforaging, rware, gymnasium; jax, torch, cpprb, jaxmarl; for games openspiel, quantecon, nashpy, gambit, mdptoolbox, scipy; for allocation scipy, lapx; with
+                  commas between. Their packages are installed in .peers/ first (torch, also for vmas, takes several GB)
   --threads N     number of threads of ours, and of peers that have a thread pool; without it the faster of 1 and 2 is
                   reported, for each
   --only PART     measure only what has PART in its name, for example vdn-rnn
@@ -40,6 +41,35 @@ Measures and prints a table. SUITE is one or more of these, all if none is named
                   figures only show that everything measured runs
 
 Example: cargo xtask bench update --peers jax --json update.json";
+
+/// Peers of a suite, for `--peers` without a list.
+fn peers_of(suite: &str) -> &'static [&'static str] {
+    match suite {
+        "envs" => &["mpe2", "jaxmarlenvs", "vmas", "lbforaging", "rware", "gymnasium"],
+        "act" | "update" => &["jax", "torch"],
+        "replay" => &["cpprb"],
+        "training" => &["jaxmarl"],
+        "games" => &["openspiel", "quantecon", "nashpy", "gambit", "mdptoolbox", "scipy"],
+        "allocation" => &["scipy", "lapx"],
+        _ => &[],
+    }
+}
+
+/// The arguments with a list after `--peers`.
+fn with_list(args: &[String]) -> Vec<String> {
+    let mut all = args.to_vec();
+    if let Some(at) = all.iter().position(|a| a == "--peers")
+        && all.get(at + 1).is_none_or(|next| next.starts_with("--"))
+    {
+        let named: Vec<&str> = SUITES.iter().copied().filter(|s| args.iter().any(|a| a == s)).collect();
+        let suites = if named.is_empty() { SUITES.to_vec() } else { named };
+        let mut list: Vec<&str> = suites.into_iter().flat_map(peers_of).copied().collect();
+        list.sort_unstable();
+        list.dedup();
+        all.insert(at + 1, list.join(","));
+    }
+    all
+}
 
 const SUITES: &[&str] = &[
     "kernels",
@@ -57,9 +87,9 @@ const SUITES: &[&str] = &[
 /// Runs the command.
 pub fn run(root: &Path, args: &[String]) -> Result {
     let args = Args::parse(
-        args,
+        &with_list(args),
         &["--quick"],
-        &["--json", "--peers", "--threads", "--only", "--device", "--profile"],
+        &["--json", "--plots", "--peers", "--threads", "--only", "--device", "--profile"],
     )?;
     if let Some(word) = args.words.iter().find(|w| !SUITES.contains(&w.as_str())) {
         return Err(Failure::Usage(format!("unknown suite `{word}`; one of: {}", SUITES.join(", "))));
@@ -81,6 +111,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     if let Some(file) = args.option("--json") {
         command.arg("--json").arg(here.join(file));
     }
+    if let Some(folder) = args.option("--plots") {
+        command.arg("--plots").arg(here.join(folder));
+    }
     if let Some(n) = threads {
         command.args(["--threads", &n.to_string()]);
     }
@@ -100,4 +133,22 @@ pub fn run(root: &Path, args: &[String]) -> Result {
         }
     }
     process::run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_without_a_list_are_those_of_the_suites() {
+        let list = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+            with_list(&args).join(" ")
+        };
+        assert_eq!(list(&["replay", "--peers"]), "replay --peers cpprb");
+        assert_eq!(list(&["act", "--peers", "--quick"]), "act --peers jax,torch --quick");
+        assert_eq!(list(&["act", "--peers", "jax"]), "act --peers jax");
+        assert!(list(&["--peers"]).contains("gymnasium,") && list(&["--peers"]).contains(",vmas"));
+        assert_eq!(list(&["envs"]), "envs");
+    }
 }

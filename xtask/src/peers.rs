@@ -15,6 +15,10 @@ struct Peer {
 const ALL: &[Peer] = &[
     Peer { name: "jax", module: "jax", packages: &["jax", "numpy"] },
     Peer { name: "jaxmarl", module: "jaxmarl", packages: &["jaxmarl", "optax", "numpy"] },
+    Peer { name: "jaxmarlenvs", module: "jaxmarl", packages: &["jaxmarl", "numpy"] },
+    Peer { name: "lbforaging", module: "lbforaging", packages: &["lbforaging==2.0.0", "numpy"] },
+    Peer { name: "rware", module: "rware", packages: &["rware==2.0.0", "numpy"] },
+    Peer { name: "vmas", module: "vmas", packages: &["vmas", "torch", "numpy"] },
     Peer { name: "mpe2", module: "mpe2", packages: &["mpe2", "numpy"] },
     Peer { name: "cpprb", module: "cpprb", packages: &["cpprb", "numpy"] },
     Peer { name: "gymnasium", module: "gymnasium", packages: &["gymnasium", "numpy"] },

@@ -12,12 +12,13 @@ struct Request {
     suites: Vec<&'static Suite>,
     session: Session,
     json: Option<PathBuf>,
+    plots: Option<PathBuf>,
 }
 
 fn parse(args: &[String]) -> Result<Request, String> {
     let mut suites: Vec<&Suite> = Vec::new();
     let mut peers: Vec<String> = Vec::new();
-    let (mut python, mut json, mut coact) = (PathBuf::from("python3"), None, None);
+    let (mut python, mut json, mut plots, mut coact) = (PathBuf::from("python3"), None, None, None);
     let (mut quick, mut threads, mut device, mut only) = (false, vec![1, 2], Device::Cpu, String::new());
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
@@ -25,6 +26,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
         match arg.as_str() {
             "--quick" => quick = true,
             "--json" => json = Some(PathBuf::from(value()?)),
+            "--plots" => plots = Some(PathBuf::from(value()?)),
             "--python" => python = PathBuf::from(value()?),
             "--coact" => coact = Some(PathBuf::from(value()?)),
             "--threads" => threads = vec![value()?.parse().map_err(|e| format!("--threads: {e}"))?],
@@ -50,11 +52,12 @@ fn parse(args: &[String]) -> Result<Request, String> {
         suites,
         session: Session { care, threads, device, only, quick, coact, peers, found: Vec::new() },
         json,
+        plots,
     })
 }
 
 fn measure(request: Request) -> Result<(), String> {
-    let Request { suites, mut session, json } = request;
+    let Request { suites, mut session, json, plots } = request;
     let mut failed = Vec::new();
     for suite in suites {
         // One suite that cannot run does not take the others with it.
@@ -67,6 +70,18 @@ fn measure(request: Request) -> Result<(), String> {
         let all: Vec<_> = session.found.iter().map(coact_benches::report::Measurement::json).collect();
         let text = serde_json::to_string_pretty(&all).map_err(|e| e.to_string())?;
         std::fs::write(&path, text + "\n").map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    if let Some(folder) = plots {
+        let charts = coact_benches::suites::envs::charts(&session.found);
+        if charts.is_empty() {
+            return Err("--plots: nothing of `growth` was measured; run `envs` without --quick".to_owned());
+        }
+        std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+        for (name, chart) in charts {
+            let path = folder.join(name);
+            let text = coact_draw::document::document(&chart);
+            std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        }
     }
     if failed.is_empty() && session.found.is_empty() {
         return Err(format!("nothing measured has `{}` in its name", session.only));

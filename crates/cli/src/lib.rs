@@ -25,7 +25,6 @@ mod negotiate_input;
 mod negotiate_picture;
 pub mod plan_command;
 pub mod play;
-pub mod plot;
 pub mod presets;
 pub mod progress;
 mod pulse;
@@ -41,4 +40,5 @@ mod text_file;
 pub mod train;
 pub mod verify;
 
+pub use coact_draw::plot;
 pub use error::{Error, Result};

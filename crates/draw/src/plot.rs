@@ -285,7 +285,8 @@ fn tick_step((low, high): (f64, f64), n: f64) -> f64 {
     (factor * power).max(f64::MIN_POSITIVE)
 }
 
-pub(crate) fn ticks(range: (f64, f64), n: f64) -> Vec<f64> {
+/// About `n` round numbers within `range`, ascending, for the marks of an axis.
+pub fn ticks(range: (f64, f64), n: f64) -> Vec<f64> {
     let step = tick_step(range, n);
     let first = (range.0 / step - 1e-6).ceil();
     let last = (range.1 / step + 1e-6).floor();
