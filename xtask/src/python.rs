@@ -81,12 +81,12 @@ fn install(python: &Path, wheel: &Path) -> Result {
     process::run(Command::new(python).args(PIP_INSTALL).args(["--force-reinstall", "--no-deps"]).arg(wheel))
 }
 
-/// Builds, installs and tests.
+/// Builds, installs and tests. In the profile of the tests, which have built most of what is needed.
 ///
 /// # Errors
 /// A wheel that does not build, or a test that fails.
 pub fn test(root: &Path, python: &Path, filter: Option<&str>) -> Result {
-    let wheel = build(root, python, "wheel-test", &root.join(".python/wheels"))?;
+    let wheel = build(root, python, "dev", &root.join(".python/wheels"))?;
     install(python, &wheel)?;
     let mut pytest = Command::new(python);
     pytest.current_dir(root.join(CRATE)).args(["-m", "pytest"]);
