@@ -14,7 +14,6 @@ use crate::allocation_picture::{picture, what_counts};
 use crate::args::AllocateArgs;
 use crate::console::say;
 use crate::pulse::Pulse;
-use crate::text_file::read_text;
 use crate::{Error, Result};
 
 /// Longest text of a problem that the line of `--json` repeats, in bytes; files of `--out` hold any.
@@ -25,7 +24,7 @@ const LONGEST_TEXT: usize = 1 << 18;
 /// # Errors
 /// A file that cannot be read or written, a problem that makes no sense or has no solution, agents that do not agree.
 pub fn allocate(args: &AllocateArgs) -> Result<()> {
-    let text = read_text(&args.file)?;
+    let text = coact_catalog::text_file::read_text(&args.file).map_err(Error::usage)?;
     let in_file = |e: coact_allocation::Error| Error::usage(format!("{}: {e}", args.file.display()));
     let changes =
         Changes { goal: args.goal.clone(), discount: args.discount, objective: args.objective.clone() };

@@ -36,7 +36,6 @@ pub mod run_folder;
 pub mod solve;
 pub mod solve_extensive;
 pub mod sweep;
-mod text_file;
 pub mod train;
 pub mod verify;
 

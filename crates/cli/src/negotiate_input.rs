@@ -1,21 +1,16 @@
 //! What `coact negotiate` is given: files of all kinds, a folder of GENIUS files, or the name of something built in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use coact_catalog::talks::{LAPTOP_NAME, check_parties, genius, is_xml, laptop, xml_files};
+use coact_catalog::text_file::read_text;
 use coact_core::nearest::hint;
 use coact_negotiation::agreement::Agreement;
 use coact_negotiation::bargaining::Scenario;
 use coact_negotiation::dcop::{File, Problem, generators};
 use coact_negotiation::mechanisms::Mechanism;
 
-use crate::text_file::read_text;
 use crate::{Error, Result};
-
-/// The laptop purchase of the GENIUS competitions: what buyer and seller want.
-const LAPTOP: [(&str, &str); 2] = [
-    ("buyer", include_str!("../../../testdata/negotiation/laptop/buyer.xml")),
-    ("seller", include_str!("../../../testdata/negotiation/laptop/seller.xml")),
-];
 
 /// Something to negotiate about.
 pub enum Input {
@@ -35,14 +30,8 @@ pub enum Input {
 /// Files that cannot be read or make no sense, with the place of the fault; names that are not known.
 pub fn load(inputs: &[PathBuf], seed: u64) -> Result<Input> {
     let input = read(inputs, seed)?;
-    if let Input::Talk(scenario) = &input
-        && let [alone] = scenario.profiles.as_slice()
-    {
-        return Err(Error::usage(format!(
-            "`{}` has one party, `{}`; expected what two or more want: each in a map with `weights`, or in a file with \
-             <weight> elements",
-            scenario.name, alone.name
-        )));
+    if let Input::Talk(scenario) = &input {
+        check_parties(scenario).map_err(Error::usage)?;
     }
     Ok(input)
 }
@@ -53,12 +42,13 @@ fn read(inputs: &[PathBuf], seed: u64) -> Result<Input> {
     if inputs.len() == 1 && !first.exists() {
         return built_in(&name, seed);
     }
-    let files = if first.is_dir() { folder(first)? } else { inputs.to_vec() };
+    let files = if first.is_dir() { xml_files(first).map_err(Error::usage)? } else { inputs.to_vec() };
     if files.iter().all(|file| is_xml(file)) {
-        return talk(&first.file_stem().map_or("talk".into(), |stem| stem.to_string_lossy()), &files);
+        let stem = first.file_stem().map_or("talk".into(), |stem| stem.to_string_lossy());
+        return genius(&stem, &files).map(Input::Talk).map_err(Error::usage);
     }
     if let [file] = files.as_slice() {
-        let text = read_text(file)?;
+        let text = read_text(file).map_err(Error::usage)?;
         let fault = |error: coact_negotiation::Error| Error::usage(format!("{}: {error}", file.display()));
         return parse(text).map_err(fault);
     }
@@ -67,41 +57,6 @@ fn read(inputs: &[PathBuf], seed: u64) -> Result<Input> {
         "{} is no XML file; several files together are GENIUS profiles",
         other.display()
     )))
-}
-
-fn is_xml(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
-}
-
-/// The XML files of a folder, by name.
-fn folder(path: &Path) -> Result<Vec<PathBuf>> {
-    let fault = |e: std::io::Error| Error::failed(format!("cannot read {}: {e}", path.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(fault)? {
-        let file = entry.map_err(fault)?.path();
-        if is_xml(&file) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::usage(format!("{} holds no XML files; name a file", path.display())));
-    }
-    Ok(files)
-}
-
-fn talk(name: &str, files: &[PathBuf]) -> Result<Input> {
-    let mut texts = Vec::new();
-    for file in files {
-        let stem = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let text = read_text(file)?;
-        // Read alone first, so that a fault names its file.
-        coact_negotiation::bargaining::read_genius(&text)
-            .map_err(|error| Error::usage(format!("{}: {error}", file.display())))?;
-        texts.push((stem, text));
-    }
-    let pairs: Vec<(&str, &str)> = texts.iter().map(|(stem, text)| (stem.as_str(), text.as_str())).collect();
-    Scenario::from_genius(name, &pairs).map(Input::Talk).map_err(Error::usage)
 }
 
 /// Files of YAML and JSON say by their keys what they are.
@@ -120,8 +75,8 @@ fn parse(text: String) -> coact_negotiation::Result<Input> {
 }
 
 fn built_in(name: &str, seed: u64) -> Result<Input> {
-    if name == "laptop" {
-        return Scenario::from_genius("laptop", &LAPTOP).map(Input::Talk).map_err(Error::failed);
+    if name == LAPTOP_NAME {
+        return laptop().map(Input::Talk).map_err(Error::failed);
     }
     let names = generators::ALL.map(|generator| generator.name);
     let stem = name.split(':').next().unwrap_or_default();
@@ -133,7 +88,7 @@ fn built_in(name: &str, seed: u64) -> Result<Input> {
     if name.contains(['/', '.']) {
         return Err(Error::failed(format!("cannot read {name}: there is no such file")));
     }
-    let known = names.into_iter().chain(["laptop"]);
+    let known = names.into_iter().chain([LAPTOP_NAME]);
     let list: Vec<&str> = known.clone().collect();
     Err(Error::usage(format!(
         "`{name}` is neither a file nor built in ({}){}",

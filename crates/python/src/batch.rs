@@ -135,7 +135,7 @@ impl Batch {
         limit: Option<u32>,
         threads: Option<usize>,
     ) -> PyResult<Self> {
-        let (found, options) = (coact_envs::find(name).map_err(refuse)?, parse_options(options)?);
+        let (found, options) = (coact_catalog::find(name).map_err(refuse)?, parse_options(options)?);
         coact_envs::vectorized::check_copies(n_envs).map_err(refuse)?;
         let built = guarded(|| {
             let one = found.build(&options, 1)?;

@@ -12,7 +12,7 @@ use crate::fault::refuse;
 #[pyfunction]
 pub fn listed(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let entries = PyList::empty(py);
-    for entry in coact_envs::ALL {
+    for entry in coact_catalog::all() {
         let out = PyDict::new(py);
         out.set_item("name", entry.name)?;
         out.set_item("summary", entry.summary)?;
@@ -28,7 +28,7 @@ pub fn listed(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 /// Options that the environment of this name takes, with their defaults as JSON text.
 #[pyfunction]
 pub fn options_of<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-    options(py, coact_envs::find(name).map_err(refuse)?.options)
+    options(py, coact_catalog::find(name).map_err(refuse)?.options)
 }
 
 fn options<'py>(py: Python<'py>, options: &[OptionInfo]) -> PyResult<Bound<'py, PyDict>> {

@@ -217,7 +217,7 @@ impl One {
         mask_in_obs: bool,
         replace_illegal: bool,
     ) -> PyResult<Self> {
-        let (found, options) = (coact_envs::find(name).map_err(refuse)?, parse_options(options)?);
+        let (found, options) = (coact_catalog::find(name).map_err(refuse)?, parse_options(options)?);
         let env = guarded(|| found.build_one(&options)).map_err(refuse)?;
         let mut spec = env.spec().clone();
         if let Some(limit) = limit {

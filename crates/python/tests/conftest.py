@@ -20,6 +20,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("overcooked/coordination_ring", {"shaping": 0.5}),
     ("switch_riddle", {"n_agents": 4}),
     ("traffic_junction", {"difficulty": "medium"}),
+    ("allocation", {"goal": "makespan"}),
+    ("bargaining", {"agents": ["learn", "conceder"], "rounds": 12}),
 ]
 IDS = [
     name + "".join(f"-{key}={value}" for key, value in options.items())
@@ -30,6 +32,7 @@ SHORT = {
     "switch_riddle",
     "levers",
     "two_step",
+    "bargaining",
     *(name for name in NAMES if name.startswith("probe_")),
 } - {"probe_truncate_only"}
 

@@ -41,6 +41,9 @@ def refused(work: Callable[[], Any], part: str) -> None:
         ("simple_spread", {"local_ratio": object()}, "options must be plain data"),
         ("simple_spread", {"max_cycles": 0}, "max_cycles is 0; use 1 to"),
         ("levers", {"max_cycles": "many"}, "max_cycles is 'many'; give a whole number"),
+        ("allocation", {"file": "gone.csv"}, "allocation: cannot read gone.csv"),
+        ("bargaining", {"file": "labtop"}, "did you mean `laptop`?"),
+        ("bargaining", {"agents": "all"}, "option `agents`"),
         ("matrix", {"file": "no/such/file.csv"}, "no/such/file.csv"),
     ],
 )

@@ -19,6 +19,8 @@ STEPS = 500
 CONSTANT = {
     "overcooked",
     "overcooked/coordination_ring",
+    "allocation",
+    "bargaining",
     "levers",
     "two_step",
     "iterated_prisoners_dilemma",
@@ -190,3 +192,12 @@ def test_resets_of_a_batch() -> None:
     assert envs.reset(seed=3).obs.tobytes() == first
     assert envs.reset().obs.tobytes() == second
     assert coact.batch_env("simple_spread", 4).reset().obs.tobytes() != first
+
+
+def test_without_a_seed_nothing_repeats() -> None:
+    for make in (
+        lambda: coact.parallel_env("simple").reset()[0]["agent_0"],
+        lambda: coact.gym_env("simple").reset()[0],
+        lambda: coact.batch_env("simple", 1).reset().obs,
+    ):
+        assert make().tobytes() != make().tobytes()

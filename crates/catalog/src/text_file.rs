@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use coact_core::{Error, Result};
 
 /// The text of a file.
 ///
@@ -10,14 +10,14 @@ use crate::{Error, Result};
 /// A file that cannot be read; bytes that are not UTF-8, with their line and column.
 pub fn read_text(path: &Path) -> Result<String> {
     let bytes =
-        std::fs::read(path).map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
+        std::fs::read(path).map_err(|e| Error::invalid(format!("cannot read {}: {e}", path.display())))?;
     String::from_utf8(bytes).map_err(|error| {
         let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
         let before = String::from_utf8_lossy(&bytes[..at]);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let found = bytes[at];
-        Error::usage(format!(
+        Error::invalid(format!(
             "{}: line {line}, column {column}: found the byte 0x{found:02x}, expected text in UTF-8",
             path.display()
         ))
