@@ -2,9 +2,9 @@
 //!
 //! What makes it right, in three parts:
 //!
-//! 1. **The memory outlives the arrays.** Columns live in the [`Shelf`] of a [`Batch`]; each array holds a reference to the
+//! 1. **The memory outlives the arrays.** Columns live in the `Shelf` of a `Batch`; each array holds a reference to the
 //!    Python object of that batch, so the memory is freed after the last array.
-//! 2. **The memory does not move.** The fields of a shelf are private to this file. [`Shelf::fill`] alone hands columns out to
+//! 2. **The memory does not move.** The fields of a shelf are private to this file. `Shelf::fill` alone hands columns out to
 //!    be written, to environments whose contract is to write into columns and not to resize them; it compares all addresses
 //!    and lengths afterwards, and the tests run every environment through it.
 //! 3. **What is read is always a value.** Columns hold `f32` and `bool`, and are initialized. Arrays are read-only, so Python

@@ -1,6 +1,6 @@
 //! The Python package `coact`: environments as PettingZoo's parallel form, as Gymnasium's and batched on NumPy arrays.
 //!
-//! This is the compiled half, the module `coact._coact`: one copy ([`one::One`]) and a batch ([`batch::Batch`]). What PettingZoo
+//! This is the compiled half, the module `coact._coact`: one copy (`One`) and a batch (`Batch`). What PettingZoo
 //! and Gymnasium ask for is written in Python, in `python/coact`.
 //!
 //! Not here: rules of environments, learning, windows.
