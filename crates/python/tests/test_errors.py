@@ -160,7 +160,8 @@ def test_batch_steps() -> None:
     envs.step({"adversary": hunters, "agent": prey})
     refused(lambda: envs.step(np.zeros((4, 4), int)), "several groups")
     refused(lambda: step.obs, "there are several groups; name one of adversary, agent")
-    refused(lambda: envs.render(4), "env + 1 is 5; use 1 to 4")
+    for env in (4, -1, 10**30, "first"):
+        refused(lambda env=env: envs.render(env), "this batch has 4, from 0")
     refused(lambda: envs.render(0, mode="gif"), "use 'rgb_array' or 'ansi'")
     refused(lambda: envs.reset(seed=-1), "seed is -1")
 

@@ -297,7 +297,10 @@ class BatchEnv:
         """Copy `env` as pixels `[H, W, 3]` (`rgb_array`) or as text (`ansi`)."""
         if mode not in ("rgb_array", "ansi"):
             raise CoactError(f"mode is {mode!r}; use 'rgb_array' or 'ansi'")
-        index = count("env + 1", env + 1, self.num_envs) - 1
+        if not isinstance(env, int) or not 0 <= env < self.num_envs:
+            raise CoactError(
+                f"there is no environment {env!r}; this batch has {self.num_envs}, from 0"
+            )
         if mode == "ansi":
-            return self._batch.render_text(index, 78, False)
-        return self._batch.render_rgb(index, count("width", width, 4096))
+            return self._batch.render_text(env, 78, False)
+        return self._batch.render_rgb(env, count("width", width, 4096))
