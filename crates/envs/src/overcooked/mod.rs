@@ -523,6 +523,13 @@ fn draw(game: &Overcooked) -> Scene {
         shapes,
         caption: format!("overcooked, {}, step {}", game.kitchen.name, game.elapsed),
     }
+    .with_legend(&[
+        (Color(50, 54, 60), "pot"),
+        (onion, "onion"),
+        (plate, "plate"),
+        (soup, "soup"),
+        (Color(130, 180, 110), "goal"),
+    ])
 }
 
 #[cfg(test)]

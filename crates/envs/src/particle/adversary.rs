@@ -171,6 +171,15 @@ impl Scenario for Adversary {
         }
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(204, 40, 40), "adversary"),
+            (Color(52, 101, 164), "agent"),
+            (Color(78, 154, 6), "goal"),
+            (Color(110, 110, 110), "decoy"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         if agent == 0 { Color(204, 40, 40) } else { Color(52, 101, 164) }
     }

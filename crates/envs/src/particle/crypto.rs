@@ -146,6 +146,18 @@ impl Scenario for Crypto {
         }
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(204, 40, 40), "eve"),
+            (Color(52, 101, 164), "bob"),
+            (Color(78, 154, 6), "alice"),
+            (Color(193, 125, 17), "goal"),
+            (Color(196, 160, 0), "key"),
+            (Color(117, 80, 123), "goal and key"),
+            (Color(170, 170, 170), "neither"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         [Color(204, 40, 40), Color(52, 101, 164), Color(78, 154, 6)][agent % 3]
     }

@@ -184,6 +184,10 @@ impl Scenario for Formation {
         row.push(offset(world.landmark(vars, 0), me));
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[(Color(52, 101, 164), "agent"), (Color(60, 60, 60), "middle of the formation")]
+    }
+
     fn landmark_color(&self, _extra: &[f32], _landmark: usize) -> Color {
         Color(60, 60, 60)
     }

@@ -158,6 +158,10 @@ impl Scenario for Line {
         row.push(offset(world.landmark(vars, 1), me));
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[(Color(52, 101, 164), "agent"), (Color(60, 60, 60), "end of the line")]
+    }
+
     fn landmark_color(&self, _extra: &[f32], _landmark: usize) -> Color {
         Color(60, 60, 60)
     }

@@ -134,6 +134,17 @@ pub trait Scenario: Clone + Send + Sync + 'static {
         f64::INFINITY
     }
 
+    /// What colors mean in pictures.
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[(Color(52, 101, 164), "agent"), (Color(110, 110, 110), "landmark")]
+    }
+
+    /// The landmark that an agent should get to, where each has its own; pictures show it by a line.
+    fn goal_of(&self, extra: &[f32], agent: usize) -> Option<usize> {
+        let _ = (extra, agent);
+        None
+    }
+
     /// Color of an agent in pictures.
     fn color(&self, agent: usize) -> Color {
         let _ = agent;
@@ -293,6 +304,26 @@ impl<S: Scenario> Rules for Particle<S> {
         for (i, body) in self.world.agents.iter().enumerate() {
             disc(self.world.agent(world, i), body.size, self.scenario.color(i));
         }
+        for (i, body) in self.world.agents.iter().enumerate() {
+            let ([x, y], size) = (self.world.agent(world, i), body.size as f32);
+            let word = &extra[self.scenario.word(i)];
+            let loudest = (0..word.len()).fold(0, |best, k| if word[k] > word[best] { k } else { best });
+            if word.get(loudest).is_some_and(|said| *said > 0.0) {
+                let (text, color) = (format!("\"{loudest}\""), Color(40, 44, 50));
+                let (x, y) = (x + size + 0.02, y + 0.6 * size);
+                shapes.push(Shape::Text { x, y, size: 0.09, color, text });
+            }
+            if let Some(goal) = self.scenario.goal_of(extra, i) {
+                let to = self.world.landmark(world, goal);
+                let line = Shape::Line {
+                    from: (x, y),
+                    to: (to[0], to[1]),
+                    width: 0.012,
+                    color: self.scenario.color(i),
+                };
+                shapes.insert(0, line);
+            }
+        }
         // Whole steps of half a unit keep the picture from breathing with every move.
         let reach = (reach * 2.0).ceil() / 2.0;
         Scene {
@@ -301,6 +332,7 @@ impl<S: Scenario> Rules for Particle<S> {
             shapes,
             caption: format!("{}, step {elapsed}", S::NAME),
         }
+        .with_legend(self.scenario.legend())
     }
 }
 

@@ -131,6 +131,15 @@ impl Scenario for Push {
         row.push(offset(world.agent(vars, 1 - agent), me));
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(204, 40, 40), "adversary"),
+            (Color(52, 101, 164), "agent"),
+            (Color(78, 154, 6), "goal"),
+            (Color(110, 110, 110), "other landmark"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         if agent == ADVERSARY { Color(204, 40, 40) } else { Color(52, 101, 164) }
     }

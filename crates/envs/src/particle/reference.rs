@@ -152,6 +152,20 @@ impl Scenario for Reference {
         row.extend(&extra[self.word(1 - agent)]);
     }
 
+    fn goal_of(&self, extra: &[f32], agent: usize) -> Option<usize> {
+        // The other one knows it.
+        let goal = &extra[3 * (1 - agent)..];
+        goal[..3].iter().position(|g| *g > 0.5)
+    }
+
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(52, 101, 164), "agent 0, a line to its goal"),
+            (Color(193, 125, 17), "agent 1"),
+            (Color(60, 150, 30), "landmarks in three colors"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         if agent == 0 { Color(52, 101, 164) } else { Color(193, 125, 17) }
     }

@@ -132,6 +132,15 @@ impl Scenario for SpeakerListener {
         row.push([extra[3], extra[4], extra[5]]);
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(196, 160, 0), "speaker"),
+            (Color(52, 101, 164), "listener"),
+            (Color(60, 150, 30), "full color: goal"),
+            (Color(170, 220, 170), "pale: others"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         if agent == LISTENER { Color(52, 101, 164) } else { Color(196, 160, 0) }
     }

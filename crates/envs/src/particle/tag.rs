@@ -261,6 +261,10 @@ impl Scenario for Tag {
         }
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[(Color(204, 40, 40), "hunter"), (Color(78, 154, 6), "prey"), (Color(110, 110, 110), "obstacle")]
+    }
+
     fn color(&self, agent: usize) -> Color {
         if agent < self.n_adversaries { Color(204, 40, 40) } else { Color(78, 154, 6) }
     }

@@ -494,6 +494,11 @@ impl MultiAgentEnv for Treasure {
             shapes,
             caption: format!("{NAME}, step {}, {carried} carry", self.elapsed),
         }
+        .with_legend(&[
+            (Color(150, 156, 162), "collector and what it carries"),
+            (KINDS[0], "small: treasure"),
+            (KINDS[1], "large: deposit of its color"),
+        ])
     }
 
     fn save(&self, out: &mut Writer) {

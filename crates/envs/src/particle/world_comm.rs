@@ -281,6 +281,17 @@ impl Scenario for WorldComm {
         }
     }
 
+    fn legend(&self) -> &'static [(Color, &'static str)] {
+        &[
+            (Color(140, 10, 20), "leader"),
+            (Color(214, 60, 50), "hunter"),
+            (Color(52, 101, 164), "prey"),
+            (Color(150, 90, 10), "food"),
+            (Color(180, 222, 150), "forest"),
+            (Color(110, 110, 110), "obstacle"),
+        ]
+    }
+
     fn color(&self, agent: usize) -> Color {
         match agent {
             LEADER => Color(140, 10, 20),
