@@ -6,6 +6,7 @@ mod checks;
 mod facts;
 mod page;
 mod tables;
+mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,7 @@ const PARTS: &[Part] = &[
     ("sanitizers", checks::sanitizers),
     ("T1", tables::kernels),
     ("T2", tables::launches),
+    ("T4", tables::rollouts),
     ("T5", tables::updates),
     ("T7", tables::scaling),
 ];

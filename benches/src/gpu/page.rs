@@ -41,7 +41,11 @@ pub fn page(record: &Value) -> String {
     table(&mut out, &record["T1"], &columns);
     out += "\n## T2: launches\n\nA call with its copies there and back (`whole_us`), and the sum of its kernels.\n";
     table(&mut out, &record["T2"], &["call", "n", "launches", "whole_us", "kernels_us", "spread"]);
-    out += "\n## T5: choosing and learning beside peers\n\nOurs with all copies there and back, alternating with peers whose data lies on the device already and who wait for their last\ncall only. A ratio above 1: ours is faster.\n";
+    out += "\n## T4: rollouts\n\nSteps of environments in one launch, nothing written but the state.\n";
+    let columns =
+        ["policy", "envs", "steps", "kernel", "kernel_us", "whole_us", "spread", "env_steps_per_s", "goal"];
+    table(&mut out, &record["T4"], &columns);
+    out += "\n## T5: choosing and learning beside peers\n\n`resident`: parameters and replay stay on the device, batches are drawn and gathered there, 32 steps a call. `cuda`: with all\ncopies there and back. `cpu`: on this machine's processor, on one or two threads. Peers take turns with ours; their data lies on\nthe device already, and they wait for their last call only. A ratio above 1: ours is faster.\n";
     table(
         &mut out,
         &record["T5"],

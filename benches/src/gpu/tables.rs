@@ -9,6 +9,7 @@ use coact_kernels::{Activation, Backend, CpuOptions, Device, LaunchTime, QShape}
 use serde_json::{Value, json};
 
 use super::Run;
+use super::work::{Rolling, STEPS, Training};
 use crate::contest::{Contest, PeerCall, Run as Calls, Unit, median, params, spread};
 use crate::suites::act::Acting;
 use crate::suites::kernels::predict::{self, H100, Launch};
@@ -155,7 +156,9 @@ fn peer(peer: &'static str, measure: &'static str, variant: &'static str, given:
     PeerCall { peer, measure, params: params(given), items: 1.0, variant, goal: None }
 }
 
-/// T5: choosing and learning, ours with its copies there and back, beside peers whose data is on the device already.
+/// T5: choosing and learning. Ours beside peers whose data is on the device already: `act` with its copies there and back;
+/// gradient steps whose parameters and replay stay on the device, batches drawn and gathered there. And ours with copies,
+/// and on the processor.
 pub fn updates(run: &Run) -> Result<Value, String> {
     let mut peers = run.peers();
     let mut rows = Vec::new();
@@ -189,6 +192,40 @@ pub fn updates(run: &Run) -> Result<Value, String> {
     Ok(json!({"rows": rows}))
 }
 
+/// T4: steps of `simple_spread` in one launch, with actions of a network on the way and with uniform ones. Nothing is
+/// written but the state.
+pub fn rollouts(run: &Run) -> Result<Value, String> {
+    let (sizes, steps): (&[usize], _) =
+        if run.small() { (&[33], 4) } else { (&[1024, 16_384, 131_072, 1_048_576], 128) };
+    let repetitions = if run.small() { 5 } else { 20 };
+    let mut rows = Vec::new();
+    for &n_envs in sizes {
+        for (policy, network) in [("18-64-64-5", Some(q_shape())), ("uniform", None)] {
+            let mut rolling = Rolling::new(network, n_envs, steps, backend(run.device, 1)?)?;
+            rolling.calls(WARM_UP)?;
+            let (mut whole, mut on_device, mut kernel) = (Vec::new(), Vec::new(), "");
+            for _ in 0..repetitions {
+                let start = Instant::now();
+                rolling.calls(1)?;
+                whole.push(start.elapsed().as_secs_f64());
+                rolling.backend.time_launches();
+                rolling.calls(1)?;
+                let launches = rolling.backend.take_launches().map_err(|e| e.to_string())?;
+                on_device.push(launches.iter().map(|l| l.seconds).sum::<f64>());
+                kernel = launches.first().map_or("", |l| l.kernel);
+            }
+            let env_steps = (n_envs * steps) as f64;
+            rows.push(json!({
+                "policy": policy, "envs": n_envs, "steps": steps, "kernel": kernel,
+                "kernel_us": median(&on_device) * 1e6, "whole_us": median(&whole) * 1e6, "spread": spread(&whole),
+                "env_steps_per_s": env_steps / median(&whole),
+                "goal": if policy == "uniform" { 5e9 } else { 0.5e9 },
+            }));
+        }
+    }
+    Ok(json!({"env": "simple_spread, 3 agents", "rows": rows}))
+}
+
 /// Ours on the device and on the processor, and peers, in turn.
 fn contest(
     run: &Run,
@@ -208,11 +245,11 @@ fn contest(
         };
         Ok((threads, run))
     };
-    let held = |place: &str, ours, calls, peers: &mut crate::peer::Peers| {
+    let held = |place: &str, items, ours, calls, peers: &mut crate::peer::Peers| {
         let contest = Contest {
             name: format!("{name}/{place}/{n}"),
             unit: Unit::Microseconds,
-            items: 1.0,
+            items,
             goal: None,
             ours,
             peers: calls,
@@ -221,8 +258,16 @@ fn contest(
         let found = contest.run(run.care, peers)?;
         Ok::<_, String>(found.iter().map(crate::report::Measurement::json).collect::<Vec<_>>())
     };
-    let mut rows = held("cuda", vec![ours(run.device, 1)?], calls, peers)?;
-    rows.extend(held("cpu", vec![ours(Device::Cpu, 1)?, ours(Device::Cpu, 2)?], Vec::new(), peers)?);
+    let mut rows = if name == "act" {
+        held("cuda", 1.0, vec![ours(run.device, 1)?], calls, peers)?
+    } else {
+        let mut training = Training::new(q_shape(), n, run.small(), backend(run.device, 1)?)?;
+        let stays: Calls<'static> = Box::new(move |calls| training.calls(calls));
+        let mut rows = held("resident", STEPS as f64, vec![(1, stays)], calls, peers)?;
+        rows.extend(held("cuda", 1.0, vec![ours(run.device, 1)?], Vec::new(), peers)?);
+        rows
+    };
+    rows.extend(held("cpu", 1.0, vec![ours(Device::Cpu, 1)?, ours(Device::Cpu, 2)?], Vec::new(), peers)?);
     Ok(rows)
 }
 
@@ -256,7 +301,7 @@ pub fn scaling(run: &Run) -> Result<Value, String> {
             if axis == "agents" && name == "act" {
                 n = 64 * agents;
             }
-            if run.small() {
+            if run.small() && axis != "rows" && axis != "batch" {
                 n = n.min(if name == "act" { 2 * agents.max(12) } else { 8 });
                 n -= if name == "act" { n % agents } else { 0 };
             }
