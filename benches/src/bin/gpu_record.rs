@@ -6,18 +6,25 @@ use std::process::ExitCode;
 use coact_benches::gpu::{Request, run};
 
 const HELP: &str = "\
-Usage: gpu-record --out DIR [--quick] [--device N] [--python PATH] [--peers LIST] [--bundle DIR]
+Usage: gpu-record --out DIR [--quick] [--device N] [--python PATH] [--peers LIST] [--parts LIST]
+                        [--bundle DIR]
 
-Runs the comparisons of the GPU kernels with the processor, sanitizers where they are installed, and the tables T1, T2, T5,
-T7 and T10, beside PyTorch and JAX where they are installed, and writes raw.json and README.md into DIR.
+Runs the comparisons of the GPU kernels with the processor, sanitizers where they are installed, and the tables T1, T2, T4,
+T5, T7 and T10, beside PyTorch and JAX where they are installed, and writes raw.json and README.md into DIR.
 
-  --quick        shorter repetitions and smaller shapes: a look, not a claim
+  --quick        shorter repetitions: a look, not a claim
   --device N     number of the GPU (0)
   --python PATH  Python with the packages of the peers (python3)
   --peers LIST   of torch and jax; both without this
+  --parts LIST   of parity, T10, sanitizers, T1, T2, T4, T5 and T7; the others stay as an earlier run left them in DIR
   --bundle DIR   where gpu-tests, peers/ and commit.txt are (the folder of this binary)
 
 Example: ./gpu-record --out record-of-today";
+
+/// Names with commas between them.
+fn list(text: String) -> Vec<String> {
+    text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
 
 fn parse(args: &[String]) -> Result<Request, String> {
     let here = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
@@ -26,6 +33,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
         bundle: here.unwrap_or_default(),
         ordinal: 0,
         quick: false,
+        parts: Vec::new(),
         python: PathBuf::from("python3"),
         peers: vec!["torch".to_owned(), "jax".to_owned()],
     };
@@ -38,9 +46,8 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--bundle" => request.bundle = PathBuf::from(value()?),
             "--python" => request.python = PathBuf::from(value()?),
             "--device" => request.ordinal = value()?.parse().map_err(|e| format!("--device: {e}"))?,
-            "--peers" => {
-                request.peers = value()?.split(',').filter(|p| !p.is_empty()).map(str::to_owned).collect()
-            }
+            "--peers" => request.peers = list(value()?),
+            "--parts" => request.parts = list(value()?),
             other => return Err(format!("unknown option `{other}`\n{HELP}")),
         }
     }

@@ -79,7 +79,8 @@ fn hash(params: &[f32]) -> String {
 /// T10: the hash of the parameters after many updates, on every instruction set, with one thread and two, and twice on the
 /// device. All must be one.
 pub fn determinism(run: &Run) -> Result<Value, String> {
-    let (updates, batch) = if run.small() { (20, 32) } else { (10_000, 32) };
+    let (updates, batch) =
+        if run.small() { (20, 32) } else { (if run.request.quick { 1000 } else { 10_000 }, 32) };
     let mut rows = Vec::new();
     let mut add = |place: String, backend: Backend| -> Result<(), String> {
         let mut updating = Updating::new(q_shape(), AGENTS, batch, true, backend);

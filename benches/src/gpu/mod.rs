@@ -25,8 +25,10 @@ pub struct Request {
     pub bundle: PathBuf,
     /// Number of the device.
     pub ordinal: usize,
-    /// Shorter repetitions and smaller shapes: a look, not a claim.
+    /// Shorter repetitions: a look, not a claim.
     pub quick: bool,
+    /// Parts to run, by the names in the record; empty for all. The others stay as an earlier run left them in the folder.
+    pub parts: Vec<String>,
     /// Python with the peers' packages.
     pub python: PathBuf,
     /// Peers that shall take part; one whose packages are not there is left out.
@@ -43,9 +45,9 @@ struct Run {
 }
 
 impl Run {
-    /// Small shapes for a look, and for a stand-in.
+    /// Small shapes and few repetitions, for a stand-in.
     fn small(&self) -> bool {
-        self.request.quick || self.stand_in
+        self.stand_in
     }
 
     fn peers(&self) -> Peers {
@@ -71,6 +73,14 @@ const PARTS: &[Part] = &[
     ("T7", tables::scaling),
 ];
 
+/// What an earlier run left in the folder, if it was on the same device and commit, or nothing.
+fn begun(out: &Path, facts: &Value) -> Value {
+    let text = std::fs::read_to_string(out.join("raw.json")).unwrap_or_default();
+    let before: Value = serde_json::from_str(&text).unwrap_or_default();
+    let same = ["device", "commit"].iter().all(|name| before["facts"][name] == facts[name]);
+    if same && before.is_object() { before } else { json!({}) }
+}
+
 /// Runs all parts and writes `raw.json` and `README.md` into the folder. A part that fails is written down, and the others
 /// run all the same.
 ///
@@ -89,13 +99,18 @@ pub fn run(request: Request) -> Result<(), String> {
         care: if quick { Care::QUICK } else { Care { repetitions: 9, min_seconds: 0.1 } },
         request,
     };
-    let mut record = json!({
-        "stand_in": stand_in,
-        "quick": run.small(),
-        "facts": facts::collect(&run.request, gpu),
-    });
+    let wanted = |name: &str| run.request.parts.is_empty() || run.request.parts.iter().any(|p| p == name);
+    if let Some(part) = run.request.parts.iter().find(|p| !PARTS.iter().any(|(name, _)| name == p)) {
+        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("unknown part `{part}`; one of: {}", names.join(", ")));
+    }
+    let facts = facts::collect(&run.request, gpu);
+    let mut record = begun(&run.request.out, &facts);
+    record["stand_in"] = json!(stand_in);
+    record["quick"] = json!(quick);
+    record["facts"] = facts;
     let mut failed = Vec::new();
-    for (name, make) in PARTS {
+    for (name, make) in PARTS.iter().filter(|(name, _)| wanted(name)) {
         eprintln!("{name} ...");
         record[*name] = match make(&run) {
             Ok(value) => value,
@@ -113,7 +128,7 @@ pub fn run(request: Request) -> Result<(), String> {
         return Err(format!("failed: {}; what came out is in {out}", failed.join(", ")));
     }
     let what =
-        if stand_in { "a test of this command on the stand-in driver, no measurement" } else { "all parts" };
+        if stand_in { "a test of this command on the stand-in driver, no measurement" } else { "measured" };
     println!("{what}: {out}/README.md, {out}/raw.json");
     Ok(())
 }

@@ -11,7 +11,7 @@ pub fn page(record: &Value) -> String {
         out += "**STAND-IN: this is a test of the measuring command on a driver that computes on the processor. No time on this page\nis a measurement of a GPU.**\n\n";
     }
     if record["quick"] == true {
-        out += "Short repetitions and small shapes: a look, not a claim.\n\n";
+        out += "Short repetitions: a look, not a claim.\n\n";
     }
     facts(&mut out, &record["facts"]);
     checks(&mut out, record);

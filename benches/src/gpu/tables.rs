@@ -68,7 +68,7 @@ fn work(
 
 /// Calls of T1 and T2: name, rows or samples, and what is predicted.
 fn calls(run: &Run) -> Vec<(&'static str, usize, Vec<Launch>)> {
-    let rows: &[usize] = if run.small() { &[3, 96] } else { &[3, 96, 768, 3072, 24_576, 98_304, 1_048_576] };
+    let rows: &[usize] = if run.small() { &[3, 96] } else { &[3, 96, 768, 3072, 24_576, 98_304, 786_432] };
     let batches: &[usize] = if run.small() { &[2, 32] } else { &[32, 256, 1024, 8192, 65_536] };
     let acts = rows.iter().map(|&n| ("act", n, predict::act(n)));
     acts.chain(batches.iter().map(|&n| ("update", n, predict::update(n)))).collect()
@@ -162,7 +162,7 @@ fn peer(peer: &'static str, measure: &'static str, variant: &'static str, given:
 pub fn updates(run: &Run) -> Result<Value, String> {
     let mut peers = run.peers();
     let mut rows = Vec::new();
-    let all_rows: &[usize] = if run.small() { &[96] } else { &[96, 3072, 24_576, 1_048_576] };
+    let all_rows: &[usize] = if run.small() { &[96] } else { &[96, 3072, 24_576, 786_432] };
     let batches: &[usize] = if run.small() { &[32] } else { &[32, 256, 1024, 8192, 65_536] };
     let pool = 8.0;
     for &n in all_rows {

@@ -29,7 +29,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// A learner with batches of `batch`, and a ring of at least 65,536 transitions (4,096 where `small`).
+    /// A learner with batches of `batch`, and a ring of more than 65,536 transitions (some 4,000 where `small`).
     ///
     /// # Errors
     /// What the device or the replay said.
@@ -55,7 +55,7 @@ impl Training {
         let moments = [&mut mean[..], &mut square[..], &mut []];
         let state = ResidentState { params: &mut params, target_params: &mut target, moments };
         backend.resident_set(&mut resident, state).map_err(text)?;
-        let replay = filled(if small { 16 } else { 257 })?;
+        let replay = filled(if small { 16 } else { 300 })?;
         let words = replay.raw_group(0);
         let group = RingGroup {
             obs: words.obs,

@@ -184,7 +184,7 @@ pub fn run_measure(root: &Path, args: &Args) -> Result {
     if args.flag("--quick") {
         command.arg("--quick");
     }
-    for name in ["--python", "--peers", "--device"] {
+    for name in ["--python", "--peers", "--parts", "--device"] {
         if let Some(value) = args.option(name) {
             command.args([name, value]);
         }

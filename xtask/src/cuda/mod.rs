@@ -30,7 +30,8 @@ pub const CUDA_HELP: &str = "\
 Usage: cargo xtask cuda check|test
        cargo xtask cuda sim -- ARGS..
        cargo xtask cuda bundle --out DIR [--profile NAME]
-       cargo xtask cuda measure --out DIR [--quick] [--stand-in] [--python PATH] [--peers LIST] [--device N]
+       cargo xtask cuda measure --out DIR [--quick] [--stand-in] [--python PATH] [--peers LIST]
+                           [--parts LIST] [--device N]
 
   check   needs no GPU: `cargo xtask ptx --check`; planted kernels that spill, use the stack or exceed a budget, which
           must be refused; then the tests of coact-kernels with its feature `cuda`, which run every kernel under a
@@ -188,7 +189,7 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     let args = Args::parse(
         args,
         &["--quick", "--stand-in"],
-        &["--out", "--profile", "--python", "--peers", "--device"],
+        &["--out", "--profile", "--python", "--peers", "--parts", "--device"],
     )?;
     let features = ["test", "-p", "coact-kernels", "--features", "cuda"];
     match args.words.iter().map(String::as_str).collect::<Vec<_>>()[..] {

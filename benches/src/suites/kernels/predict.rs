@@ -194,10 +194,9 @@ pub fn update(batch: usize) -> Vec<Launch> {
     let tape = ((tile * hidden / 32.0).ceil() * 8.0, (tile * hidden / 128.0).ceil() * 8.0);
     let back: Vec<(f64, f64)> = layers.iter().skip(1).rev().map(|&(k, n)| (n, k)).collect();
     let backward = pass(tile, &back, 128.0);
-    // Whole samples, a power of two of them, with 256 rows at most.
-    let chunk_rows = ((1_usize << (256 / AGENTS).max(1).ilog2()) * AGENTS) as f64;
-    let chunk = chunk_rows.min(rows);
-    let chunks = (rows / chunk_rows).ceil();
+    // A chunk is the largest power of two of samples with at most 256 rows.
+    let chunk = ((1 << (256 / AGENTS).ilog2()) * AGENTS) as f64;
+    let (chunks, chunk) = ((rows / chunk).ceil(), chunk.min(rows));
     let grad_tiles: f64 = layers.iter().map(|(k, n)| ((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil()).sum();
     // 16 multiply-adds, eight loads and two others a row and thread; eight warps.
     let grads = (8.0 * 26.0 * chunk, chunk * (26.0 + 2.0 * LOAD) + 400.0);
@@ -241,7 +240,10 @@ pub fn update(batch: usize) -> Vec<Launch> {
             ops * macs(),
             4.0 * rows * 23.0 + 2.0 * kept + 4.0 * chunks * params,
         ),
-        launch(
+    ];
+    // One chunk needs no tree.
+    if chunks > 1.0 {
+        launches.push(launch(
             "update_tree".to_owned(),
             (params / 128.0).ceil(),
             128,
@@ -249,13 +251,42 @@ pub fn update(batch: usize) -> Vec<Launch> {
             (4.0 * (chunks * 6.0 + 10.0), (chunks * 3.0 + levels * 30.0) + 600.0),
             chunks * params,
             4.0 * params * (chunks + 1.0),
-        ),
-    ];
-    // A single chunk is the sum.
-    if chunks <= 1.0 {
-        launches.pop();
+        ));
     }
     launches
+}
+
+/// Instructions of a step of `simple_spread` with three agents: three pairs of some 70, rewards of 120, motion of 40, flags of
+/// 40, and a 25th of a start of 12 draws of 75.
+const SPREAD_STEP: f64 = 3.0 * 70.0 + 120.0 + 40.0 + 40.0 + 12.0 * 75.0 / 25.0;
+/// Clocks from an instruction of such a step to the next that needs it, on average.
+const STEP_LATENCY: f64 = 4.0;
+/// Floating-point operations of such a step.
+const SPREAD_OPS: f64 = 330.0;
+
+/// A rollout of `steps` steps of `simple_spread`, nothing written but the state; with the network, or with uniform actions.
+pub fn rollout(n_envs: usize, steps: usize, network: bool) -> Vec<Launch> {
+    let (e, t, agents) = (n_envs as f64, steps as f64, AGENTS as f64);
+    let floats = 6.0 * agents + 6.0 * agents + 3.0;
+    let bytes = 2.0 * 4.0 * e * (7.0 * agents + 3.0);
+    if !network {
+        // A random block an agent besides.
+        let step = SPREAD_STEP + agents * 75.0;
+        let cost = (4.0 * t * step, t * step * STEP_LATENCY + 600.0);
+        let shared = (4.0 * 128.0 * floats) as u32;
+        let blocks = (e / 128.0).ceil();
+        return vec![launch("rollout_env".to_owned(), blocks, 128, shared, cost, e * t * SPREAD_OPS, bytes)];
+    }
+    let tile = tile(e * agents);
+    let copies = (tile / agents).floor();
+    let mut cost = pass(tile, &widths(), 128.0);
+    // One warp chooses for a tile and steps its environments while the others wait.
+    cost = (cost.0 + 160.0 + SPREAD_STEP, cost.1 + 400.0 + SPREAD_STEP * STEP_LATENCY);
+    let shared = shared_of(tile) + (4.0 * copies * floats) as u32;
+    let ops = e * t * (agents * 2.0 * macs() + SPREAD_OPS);
+    let name = format!("rollout_policy_{tile}");
+    let bytes = bytes + 4.0 * q_shape().param_count() as f64;
+    vec![launch(name, (e / copies).ceil(), 128, shared, (t * cost.0, t * cost.1), ops, bytes)]
 }
 
 /// Prints the predictions, and keeps them.
@@ -269,6 +300,10 @@ pub fn print(session: &mut Session) -> Result<(), String> {
     }
     for batch in [32, 256, 1024, 4096, 65_536] {
         calls.push((format!("update/batch {batch}, {AGENTS} agents, 18-64-64-5"), update(batch)));
+    }
+    for (n_envs, steps) in [(1024, 128), (131_072, 128)] {
+        calls.push((format!("rollout/{n_envs} envs, {steps} steps, policy"), rollout(n_envs, steps, true)));
+        calls.push((format!("rollout/{n_envs} envs, {steps} steps, uniform"), rollout(n_envs, steps, false)));
     }
     calls.retain(|(name, _)| format!("kernels/{name}").contains(&session.only));
     if calls.is_empty() {
@@ -338,7 +373,10 @@ mod tests {
 
     #[test]
     fn every_modelled_kernel_has_a_budget() {
-        for l in act(96).into_iter().chain(act(24_576)).chain(update(32)).chain(update(4096)) {
+        let rollouts =
+            [(64, true), (4096, true), (64, false)].map(|(envs, network)| rollout(envs, 1, network));
+        let others = rollouts.into_iter().flatten();
+        for l in act(96).into_iter().chain(act(24_576)).chain(update(32)).chain(update(4096)).chain(others) {
             assert!(l.registers > 0, "{} has no budget", l.kernel);
         }
         assert_eq!(registers("no_such_kernel"), 0);
