@@ -30,7 +30,10 @@ use serde::{Deserialize, Serialize};
 
 use super::nearest::{nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset};
-use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, draw_one_hot, goal_place, points};
+use super::{
+    Group, Particle, Row, Scenario, check_count, check_neighbors, draw_one_hot, goal_place, points,
+    some_points,
+};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -102,10 +105,8 @@ impl Adversary {
         check_count(Self::NAME, "n_agents", n, 1)?;
         check_neighbors(Self::NAME, n_agent_neighbors, n_landmark_neighbors)?;
         let world = World::new(vec![Body::agent(0.15, false); n + 1], vec![Body::landmark(0.08, false); n]);
-        let seen = [
-            points("landmarks", n_landmark_neighbors.unwrap_or(n)),
-            points("others", n_agent_neighbors.unwrap_or(n)),
-        ];
+        let seen =
+            [some_points("landmarks", n, n_landmark_neighbors), some_points("others", n, n_agent_neighbors)];
         let knowing = [points("goal", 1)].into_iter().chain(seen.clone()).collect();
         let groups = vec![
             Group { name: "adversary", n_agents: 1, obs: seen.to_vec(), n_actions: 5 },

@@ -16,7 +16,7 @@
 //! `terminate_on_success` an episode terminates when all are within 0.05 of their places.
 //!
 //! # Returns
-//! See [`ENTRY`], summed over agents.
+//! Random policy -74.1 summed over agents, a script -17.1.
 //!
 //! # Origin
 //! mpe2 1.1.1 `simple_formation_v1` (Agarwal et al. 2020, "Learning Transferable Cooperative Behavior in Multi-Agent
@@ -33,7 +33,7 @@ use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
 
 /// Radius of the circle.
-const RADIUS: f64 = 0.5;
+pub(crate) const RADIUS: f64 = 0.5;
 
 /// Options of `simple_formation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,37 +93,15 @@ impl Formation {
         let world = World::new(vec![Body::agent(0.05, true); n], vec![Body::landmark(0.03, false)]);
         let obs = vec![points("velocity", 1), points("position", 1), points("landmark", 1)];
         let group = Group { name: "agent", n_agents: n, obs, n_actions: 5 };
-        // The sine is the cosine a quarter of a turn earlier.
-        let turn = |share: f64| [math::cos_turn_f64(share), math::cos_turn_f64((share + 0.75) % 1.0)];
-        let turns = (0..n).map(|i| turn(i as f64 / n as f64)).collect();
+        let turns = circle_turns(n);
         Particle::assemble(Self { terminate_on_success, turns }, world, vec![group], continuous, max_cycles)
-    }
-
-    /// Direction, of length 1, of the agent whose angle from the x axis is the smallest.
-    #[inline(always)]
-    fn first_direction<R: Real>(&self, world: &World, vars: &[R]) -> [R; 2] {
-        let (zero, one) = (R::of(0.0), R::of(1.0));
-        let center = world.landmark(vars, 0);
-        let (mut least, mut first) = (R::of(f64::INFINITY), [one, zero]);
-        for agent in 0..world.agents.len() {
-            let p = offset(world.agent(vars, agent), center);
-            let angle = pseudo_angle(p);
-            let smaller = angle.less(least);
-            least = R::select(smaller, angle, least);
-            first = [R::select(smaller, p[0], first[0]), R::select(smaller, p[1], first[1])];
-        }
-        let far = length(first);
-        // An agent on the landmark has angle 0.
-        let somewhere = zero.less(far);
-        let scale = far.max(R::of(1e-30));
-        [R::select(somewhere, first[0] / scale, one), R::select(somewhere, first[1] / scale, zero)]
     }
 
     /// Distance of any agent to any place.
     #[inline(always)]
     fn distances<'a, R: Real>(&'a self, world: &'a World, vars: &'a [R]) -> impl Fn(usize, usize) -> R + 'a {
-        let first = self.first_direction(world, vars);
         let center = world.landmark(vars, 0);
+        let first = first_direction_of((0..world.agents.len()).map(|i| world.agent(vars, i)), center);
         move |agent, place| {
             let [cos, sin] = self.turns[place].map(R::of);
             let direction = [first[0] * cos - first[1] * sin, first[0] * sin + first[1] * cos];
@@ -132,6 +110,32 @@ impl Formation {
             distance(world.agent(vars, agent), target)
         }
     }
+}
+
+/// Cosine and sine of the angle of each of `n` places to the first one.
+pub(crate) fn circle_turns(n: usize) -> Vec<[f64; 2]> {
+    // The sine is the cosine a quarter of a turn earlier.
+    let turn = |share: f64| [math::cos_turn_f64(share), math::cos_turn_f64((share + 0.75) % 1.0)];
+    (0..n).map(|i| turn(i as f64 / n as f64)).collect()
+}
+
+/// Direction, of length 1, from `center` to the agent whose angle from the x axis is the smallest.
+#[inline(always)]
+pub(crate) fn first_direction_of<R: Real>(agents: impl Iterator<Item = [R; 2]>, center: [R; 2]) -> [R; 2] {
+    let (zero, one) = (R::of(0.0), R::of(1.0));
+    let (mut least, mut first) = (R::of(f64::INFINITY), [one, zero]);
+    for agent in agents {
+        let p = offset(agent, center);
+        let angle = pseudo_angle(p);
+        let smaller = angle.less(least);
+        least = R::select(smaller, angle, least);
+        first = [R::select(smaller, p[0], first[0]), R::select(smaller, p[1], first[1])];
+    }
+    let far = length(first);
+    // An agent on the landmark has angle 0.
+    let somewhere = zero.less(far);
+    let scale = far.max(R::of(1e-30));
+    [R::select(somewhere, first[0] / scale, one), R::select(somewhere, first[1] / scale, zero)]
 }
 
 /// Grows with the angle of `p` from the x axis, from 0 to 4 in a turn; 0 for no direction.

@@ -17,7 +17,7 @@
 //! `terminate_on_success` an episode terminates when all are within 0.05 of their places.
 //!
 //! # Returns
-//! See [`ENTRY`], summed over agents.
+//! Random policy -89.6 summed over agents, a script -21.3.
 //!
 //! # Origin
 //! mpe2 1.1.1 `simple_line_v1` (Agarwal et al. 2020, "Learning Transferable Cooperative Behavior in Multi-Agent Teams").

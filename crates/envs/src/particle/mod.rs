@@ -448,6 +448,11 @@ pub(crate) fn points(name: &str, count: usize) -> ObsField {
     ObsField::unbounded(name, 2 * count)
 }
 
+/// [`points`] of all, or of the nearest ones only, which have a name of their own: they are in another order.
+pub(crate) fn some_points(name: &str, count: usize, nearest: Option<usize>) -> ObsField {
+    nearest.map_or_else(|| points(name, count), |shown| points(&format!("nearest_{name}"), shown))
+}
+
 /// Refuses a number of neighbors that cannot be shown.
 pub(crate) fn check_neighbors(env: &str, agents: Option<usize>, landmarks: Option<usize>) -> Result<()> {
     agents.map_or(Ok(()), |n| check_count(env, "n_agent_neighbors", n, 1))?;

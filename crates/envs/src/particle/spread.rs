@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nearest::{nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset, square};
-use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points};
+use super::{Group, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points, some_points};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -156,8 +156,8 @@ impl Spread {
         let obs = vec![
             points("velocity", 1),
             points("position", 1),
-            points("landmarks", n_landmark_neighbors.unwrap_or(n)),
-            points("others", n_agent_neighbors.unwrap_or(n - 1)),
+            some_points("landmarks", n, n_landmark_neighbors),
+            some_points("others", n - 1, n_agent_neighbors),
             coact_core::ObsField::new("words", 2 * n_agent_neighbors.unwrap_or(n - 1), 0.0, 0.0),
         ];
         let group = Group { name: "agent", n_agents: n, obs, n_actions: 5 };

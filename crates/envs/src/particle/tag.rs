@@ -34,7 +34,9 @@ use serde::{Deserialize, Serialize};
 
 use super::nearest::{keep_nearest, nearest_offsets, order_margin};
 use super::world::{Body, World, distance, offset, square};
-use super::{Group, MOST, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points};
+use super::{
+    Group, MOST, Particle, Row, Scenario, check_count, check_neighbors, check_stage, points, some_points,
+};
 use crate::real::Real;
 use crate::registry::{EnvEntry, OptionInfo, parse};
 use crate::rules::{self, OneCopy};
@@ -140,9 +142,9 @@ impl Tag {
             vec![
                 points("velocity", 1),
                 points("position", 1),
-                points("obstacles", n_landmark_neighbors.unwrap_or(n_obstacles)),
-                points("others", n_agent_neighbors.unwrap_or(n_adversaries + n_agents - 1)),
-                points("other_velocities", n_agent_neighbors.unwrap_or(seen_velocities)),
+                some_points("obstacles", n_obstacles, n_landmark_neighbors),
+                some_points("others", n_adversaries + n_agents - 1, n_agent_neighbors),
+                some_points("other_velocities", seen_velocities, n_agent_neighbors),
             ]
         };
         let groups = vec![

@@ -23,7 +23,7 @@
 //! collectors. Truncated after 25 steps.
 //!
 //! # Returns
-//! See [`ENTRY`], summed over agents.
+//! Random policy -15.8 summed over agents, scripts 253.0.
 //!
 //! # Origin
 //! mpe2 1.1.1 `collect_treasure_v1` (Iqbal and Sha 2019, "Actor-Attention-Critic").

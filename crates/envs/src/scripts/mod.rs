@@ -20,8 +20,10 @@ mod motion;
 mod overcooked;
 mod pair;
 mod particle;
+mod places;
 mod search;
 mod tag;
+mod treasure;
 mod world_comm;
 
 use coact_core::codec::{Reader, Writer};
@@ -154,6 +156,10 @@ pub static ALL: &[ScriptEntry] = &[
     world_comm::LEAD,
     world_comm::HUNT,
     world_comm::GATHER,
+    places::FORM,
+    places::LINE_UP,
+    treasure::CARRY,
+    treasure::MEET,
     foraging::COLLECT,
     coin::OWN,
     knowing::TELL,
@@ -179,6 +185,9 @@ pub static RETURNS: &[(&str, f64)] = &[
     ("simple_push", -11.1),
     ("simple_reference", -15.0),
     ("simple_world_comm", 74.0),
+    ("simple_formation", -17.1),
+    ("simple_line", -21.3),
+    ("collect_treasure", 253.0),
     ("lbf/Foraging-8x8-2p-2f-coop-v3", 1.0),
     ("lbf/Foraging-2s-8x8-2p-2f-coop-v3", 0.48),
     ("lbf/Foraging-10x10-3p-3f-v3", 0.955),
