@@ -54,8 +54,11 @@ struct Search<T: Real> {
     agent_of: [usize; MOST + 1],
 }
 
-/// The place of every agent.
-fn assign<T: Real<Mask = bool> + PartialOrd>(n: usize, cost: impl Fn(usize, usize) -> T) -> [usize; MOST] {
+/// The place of every agent, in an assignment of smallest total cost; the first place for whom no cost is a number.
+pub(crate) fn assign<T: Real<Mask = bool> + PartialOrd>(
+    n: usize,
+    cost: impl Fn(usize, usize) -> T,
+) -> [usize; MOST] {
     let zero = T::of(0.0);
     let mut search =
         Search { agent_price: [zero; MOST + 1], place_price: [zero; MOST + 1], agent_of: [0; MOST + 1] };

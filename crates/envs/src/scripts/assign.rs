@@ -1,83 +1,24 @@
-//! The assignment of agents to landmarks of smallest total distance, by shortest augmenting paths, on memory that is
-//! kept. A script's tool; `coact-allocation` has the general solvers.
+//! The assignment of agents to landmarks of smallest total distance, on memory that is kept.
 
-/// Memory for square problems of one size.
+use crate::particle::matching::assign;
+
+/// A square problem, of 128 rows at most, as many as there are agents in the particle world.
 #[derive(Debug, Clone)]
 pub struct Assignment {
     n: usize,
     /// Costs `[N, N]`, rows to columns.
     pub cost: Vec<f32>,
-    row_price: Vec<f32>,
-    column_price: Vec<f32>,
-    /// Row of each column; the row itself counts from 1, 0 is none. Column 0 is where paths begin.
-    row_of: Vec<usize>,
-    before: Vec<usize>,
-    slack: Vec<f32>,
-    reached: Vec<bool>,
 }
 
 impl Assignment {
     /// Memory for `n` rows and columns.
     pub fn new(n: usize) -> Self {
-        Self {
-            n,
-            cost: vec![0.0; n * n],
-            row_price: vec![0.0; n + 1],
-            column_price: vec![0.0; n + 1],
-            row_of: vec![0; n + 1],
-            before: vec![0; n + 1],
-            slack: vec![0.0; n + 1],
-            reached: vec![false; n + 1],
-        }
+        Self { n, cost: vec![0.0; n * n] }
     }
 
     /// The column of row `row` in an assignment of smallest total cost.
-    pub fn column_of(&mut self, row: usize) -> usize {
-        self.row_price.fill(0.0);
-        self.column_price.fill(0.0);
-        self.row_of.fill(0);
-        (1..=self.n).for_each(|row| self.enter(row));
-        self.row_of[1..].iter().position(|r| *r == row + 1).unwrap_or(row)
-    }
-
-    /// Assigns one more row along the cheapest path that frees a column.
-    fn enter(&mut self, row: usize) {
-        self.row_of[0] = row;
-        self.slack.fill(f32::INFINITY);
-        self.reached.fill(false);
-        let mut at = 0;
-        while self.row_of[at] != 0 {
-            self.reached[at] = true;
-            let row = self.row_of[at];
-            let (mut step, mut next) = (f32::INFINITY, 0);
-            for column in (1..=self.n).filter(|c| !self.reached[*c]) {
-                let cost = self.cost[(row - 1) * self.n + column - 1];
-                let reduced = cost - self.row_price[row] - self.column_price[column];
-                if reduced < self.slack[column] {
-                    (self.slack[column], self.before[column]) = (reduced, at);
-                }
-                if self.slack[column] < step {
-                    (step, next) = (self.slack[column], column);
-                }
-            }
-            if next == 0 {
-                // Costs that are no numbers leave nothing to choose; the row stays where it is.
-                return;
-            }
-            for column in 0..=self.n {
-                if self.reached[column] {
-                    self.row_price[self.row_of[column]] += step;
-                    self.column_price[column] -= step;
-                } else {
-                    self.slack[column] -= step;
-                }
-            }
-            at = next;
-        }
-        while at != 0 {
-            self.row_of[at] = self.row_of[self.before[at]];
-            at = self.before[at];
-        }
+    pub fn column_of(&self, row: usize) -> usize {
+        assign(self.n, |row, column| self.cost[row * self.n + column])[row]
     }
 }
 
