@@ -24,49 +24,23 @@
 
 use coact_core::scene::Color;
 use coact_core::{Result, math};
-use serde::{Deserialize, Serialize};
 
+use super::matching::{FIGURE_OPTIONS, FigureOptions};
 use super::world::{Body, World, distance, length, offset};
 use super::{Group, Particle, Row, Scenario, check_count, matching, points};
 use crate::real::Real;
-use crate::registry::{EnvEntry, OptionInfo, parse};
+use crate::registry::{EnvEntry, parse};
 use crate::rules::{self, OneCopy};
 
 /// Radius of the circle.
 pub(crate) const RADIUS: f64 = 0.5;
-
-/// Options of `simple_formation`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FormationOptions {
-    /// Number of agents.
-    pub n_agents: usize,
-    /// Whether an episode terminates when all agents are at their places.
-    pub terminate_on_success: bool,
-    /// Steps after which an episode is truncated.
-    pub max_cycles: u32,
-    /// Whether actions are five strengths instead of one of five.
-    pub continuous: bool,
-}
-
-impl Default for FormationOptions {
-    /// The values of `simple_formation_v1`.
-    fn default() -> Self {
-        Self { n_agents: 4, terminate_on_success: false, max_cycles: 25, continuous: false }
-    }
-}
 
 /// `simple_formation` in the list of environments.
 pub const ENTRY: EnvEntry = EnvEntry {
     name: "simple_formation",
     summary: "agents arrange themselves on a circle around a landmark",
     origin: "mpe2 1.1.1 simple_formation_v1",
-    options: &[
-        OptionInfo { name: "n_agents", default: "4", explain: "number of agents" },
-        super::TERMINATE_ON_SUCCESS,
-        super::MAX_CYCLES,
-        super::CONTINUOUS,
-    ],
+    options: FIGURE_OPTIONS,
     random_return: -74.1,
     best_known: None,
     batch: |options, n| rules::copies(Formation::new(&parse("simple_formation", options)?)?, n),
@@ -87,8 +61,8 @@ impl Formation {
     /// # Errors
     /// No agents, too many, or no steps.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(options: &FormationOptions) -> Result<Particle<Self>> {
-        let FormationOptions { n_agents: n, terminate_on_success, max_cycles, continuous } = *options;
+    pub fn new(options: &FigureOptions) -> Result<Particle<Self>> {
+        let FigureOptions { n_agents: n, terminate_on_success, max_cycles, continuous } = *options;
         check_count(Self::NAME, "n_agents", n, 1)?;
         let world = World::new(vec![Body::agent(0.05, true); n], vec![Body::landmark(0.03, false)]);
         let obs = vec![points("velocity", 1), points("position", 1), points("landmark", 1)];
@@ -210,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_turned_square_is_in_formation() {
-        let options = FormationOptions { terminate_on_success: true, ..Default::default() };
+        let options = FigureOptions { terminate_on_success: true, ..Default::default() };
         let formation = Formation::new(&options).unwrap();
         let paid = |places: &[[f64; 2]]| {
             let vars = vars([0.2, -0.3], places);

@@ -24,12 +24,12 @@
 
 use coact_core::scene::Color;
 use coact_core::{Result, Stream, math};
-use serde::{Deserialize, Serialize};
 
+use super::matching::{FIGURE_OPTIONS, FigureOptions};
 use super::world::{Body, World, distance, offset};
 use super::{Group, Particle, Row, Scenario, check_count, matching, points};
 use crate::real::Real;
-use crate::registry::{EnvEntry, OptionInfo, parse};
+use crate::registry::{EnvEntry, parse};
 use crate::rules::{self, OneCopy};
 
 /// Distance of the landmarks.
@@ -37,38 +37,12 @@ const APART: f32 = 1.25;
 /// Cosine and sine of 5 degrees.
 const TURN: [f32; 2] = [0.996_194_7, 0.087_155_74];
 
-/// Options of `simple_line`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LineOptions {
-    /// Number of agents.
-    pub n_agents: usize,
-    /// Whether an episode terminates when all agents are at their places.
-    pub terminate_on_success: bool,
-    /// Steps after which an episode is truncated.
-    pub max_cycles: u32,
-    /// Whether actions are five strengths instead of one of five.
-    pub continuous: bool,
-}
-
-impl Default for LineOptions {
-    /// The values of `simple_line_v1`.
-    fn default() -> Self {
-        Self { n_agents: 4, terminate_on_success: false, max_cycles: 25, continuous: false }
-    }
-}
-
 /// `simple_line` in the list of environments.
 pub const ENTRY: EnvEntry = EnvEntry {
     name: "simple_line",
     summary: "agents spread evenly on the line between two landmarks",
     origin: "mpe2 1.1.1 simple_line_v1",
-    options: &[
-        OptionInfo { name: "n_agents", default: "4", explain: "number of agents" },
-        super::TERMINATE_ON_SUCCESS,
-        super::MAX_CYCLES,
-        super::CONTINUOUS,
-    ],
+    options: FIGURE_OPTIONS,
     random_return: -89.6,
     best_known: None,
     batch: |options, n| rules::copies(Line::new(&parse("simple_line", options)?)?, n),
@@ -87,8 +61,8 @@ impl Line {
     /// # Errors
     /// No agents, too many, or no steps.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(options: &LineOptions) -> Result<Particle<Self>> {
-        let LineOptions { n_agents: n, terminate_on_success, max_cycles, continuous } = *options;
+    pub fn new(options: &FigureOptions) -> Result<Particle<Self>> {
+        let FigureOptions { n_agents: n, terminate_on_success, max_cycles, continuous } = *options;
         check_count(Self::NAME, "n_agents", n, 1)?;
         let world = World::new(vec![Body::agent(0.03, true); n], vec![Body::landmark(0.02, false); 2]);
         let obs = vec![points("velocity", 1), points("position", 1), points("landmarks", 2)];
@@ -174,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_second_landmark_is_at_its_distance_and_on_the_field() {
-        let line = Line::new(&LineOptions::default()).unwrap();
+        let line = Line::new(&FigureOptions::default()).unwrap();
         let mut landmarks = [0.0; 4];
         let mut quadrants = [false; 4];
         for episode in 0..2000 {
@@ -193,7 +167,7 @@ mod tests {
 
     #[test]
     fn agents_on_the_line_in_any_order_are_in_place() {
-        let options = LineOptions { n_agents: 3, terminate_on_success: true, ..Default::default() };
+        let options = FigureOptions { n_agents: 3, terminate_on_success: true, ..Default::default() };
         let line = Line::new(&options).unwrap();
         let paid = |places: [[f64; 2]; 3]| {
             let agents = places.iter().flat_map(|p| [p[0], p[1], 0.0, 0.0]);

@@ -1,8 +1,40 @@
 //! The assignment of agents to places of smallest total distance, by shortest augmenting paths, a lane at a time.
 //! `coact-allocation` has the general solvers; this one allocates nothing and fits into a step.
 
+use serde::{Deserialize, Serialize};
+
 use super::MOST;
 use crate::real::Real;
+use crate::registry::OptionInfo;
+
+/// Options of `simple_formation` and `simple_line`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FigureOptions {
+    /// Number of agents.
+    pub n_agents: usize,
+    /// Whether an episode terminates when all agents are at their places.
+    pub terminate_on_success: bool,
+    /// Steps after which an episode is truncated.
+    pub max_cycles: u32,
+    /// Whether actions are five strengths instead of one of five.
+    pub continuous: bool,
+}
+
+impl Default for FigureOptions {
+    /// The values of `simple_formation_v1` and `simple_line_v1`.
+    fn default() -> Self {
+        Self { n_agents: 4, terminate_on_success: false, max_cycles: 25, continuous: false }
+    }
+}
+
+/// The same in lists.
+pub(super) const FIGURE_OPTIONS: &[OptionInfo] = &[
+    OptionInfo { name: "n_agents", default: "4", explain: "number of agents" },
+    super::TERMINATE_ON_SUCCESS,
+    super::MAX_CYCLES,
+    super::CONTINUOUS,
+];
 
 /// Distance within which an agent is at its place.
 const IN_PLACE: f64 = 0.05;

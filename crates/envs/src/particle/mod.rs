@@ -12,7 +12,7 @@ pub mod adversary;
 pub mod crypto;
 pub mod formation;
 pub mod line;
-pub(crate) mod matching;
+pub mod matching;
 mod nearest;
 pub mod push;
 pub mod reference;

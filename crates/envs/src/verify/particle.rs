@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{Certificate, Comparison, Replayed, Tally, has_stray, read, torn, widened};
 use crate::particle::adversary::{Adversary, AdversaryOptions};
 use crate::particle::crypto::{Crypto, CryptoOptions};
-use crate::particle::formation::{Formation, FormationOptions};
-use crate::particle::line::{Line, LineOptions};
+use crate::particle::formation::Formation;
+use crate::particle::line::Line;
+use crate::particle::matching::FigureOptions;
 use crate::particle::push::{Push, PushOptions};
 use crate::particle::reference::{Reference, ReferenceOptions};
 use crate::particle::simple::{Simple, SimpleOptions};
@@ -103,10 +104,10 @@ pub(super) fn verify(value: &Value, name: &str) -> Result<Certificate> {
             Spread::new(&SpreadOptions { n_agents: n, local_ratio, continuous, ..given })
         }),
         "mpe_simple_formation" => replay_all(value, name, &file, |continuous| {
-            Formation::new(&FormationOptions { n_agents: n, continuous, ..parse(name, options)? })
+            Formation::new(&FigureOptions { n_agents: n, continuous, ..parse(name, options)? })
         }),
         "mpe_simple_line" => replay_all(value, name, &file, |continuous| {
-            Line::new(&LineOptions { n_agents: n, continuous, ..parse(name, options)? })
+            Line::new(&FigureOptions { n_agents: n, continuous, ..parse(name, options)? })
         }),
         "mpe_simple_speaker_listener" => replay_all(value, name, &file, |continuous| {
             SpeakerListener::new(&SpeakerListenerOptions { continuous, ..parse(name, options)? })
