@@ -87,7 +87,10 @@ static void begin(Place &place, char *stack, void (*body)()) {
 struct Fiber {
     Place place;
     char *stack = nullptr;
-    bool ended = false;
+    bool ended = false, at_barrier = false;
+    // The collective of its warp that it waits in, and what it brought.
+    void (*collective)(void *const *) = nullptr;
+    void *brought = nullptr;
 };
 
 static std::vector<Fiber> fibers;
@@ -99,12 +102,21 @@ static const void *argument;
 
 char *shared() { return memory; }
 
-void barrier() { change(fibers[current].place, scheduler); }
+void barrier() {
+    fibers[current].at_barrier = true;
+    change(fibers[current].place, scheduler);
+}
+
+void collective(void (*of_warp)(void *const *lanes), void *mine) {
+    fibers[current].collective = of_warp;
+    fibers[current].brought = mine;
+    change(fibers[current].place, scheduler);
+}
 
 static void enter() {
     running->body(argument);
     fibers[current].ended = true;
-    barrier();
+    change(fibers[current].place, scheduler);
 }
 
 // Thread `i` of `n` in the order of an interval between barriers.
@@ -142,14 +154,41 @@ static void watch() {
     sigaction(SIGBUS, &action, nullptr);
 }
 
+// Computes the collectives that warps of the first `n` threads wait in, and lets those warps go on.
+enum Warps { NONE_WAITS, SOME_GO_ON, LANES_MISSING };
+static Warps run_collectives(size_t n) {
+    Warps found = NONE_WAITS;
+    for (size_t first = 0; first < n; first += 32) {
+        void (*of_warp)(void *const *) = nullptr;
+        void *brought[32];
+        size_t lanes = 0;
+        for (size_t i = first; i < n && i < first + 32; i++) {
+            if (!of_warp) of_warp = fibers[i].collective;
+            if (of_warp && fibers[i].collective == of_warp) brought[lanes++] = fibers[i].brought;
+        }
+        if (!of_warp) continue;
+        if (lanes < 32) {
+            fprintf(stderr, "%s: %zu of 32 lanes of the warp that begins with thread %zu wait in a collective for the others\n",
+                    running->name, lanes, first);
+            return LANES_MISSING;
+        }
+        of_warp(brought);
+        for (size_t i = first; i < first + 32; i++) fibers[i].collective = nullptr;
+        found = SOME_GO_ON;
+    }
+    return found;
+}
+
 static bool run_block(size_t n, size_t order) {
     if (fibers.size() < n) fibers.resize(n);
     for (size_t i = 0; i < n; i++) {
         Fiber &fiber = fibers[i];
         if (!fiber.stack) fiber.stack = (char *)malloc(STACK);
-        fiber.ended = false;
+        fiber.ended = fiber.at_barrier = false;
+        fiber.collective = nullptr;
         begin(fiber.place, fiber.stack, enter);
     }
+    // An interval ends where every thread waits: for its warp, or for the block.
     for (size_t interval = 0;; interval++) {
         size_t ended = 0;
         for (size_t i = 0; i < n; i++) {
@@ -158,15 +197,20 @@ static bool run_block(size_t n, size_t order) {
                 ended++;
                 continue;
             }
+            if (fibers[current].at_barrier) continue;
             thread = {(unsigned)(current % block_dim.x), (unsigned)(current / block_dim.x), 0};
             change(scheduler, fibers[current].place);
             ended += fibers[current].ended;
         }
+        const Warps warps = run_collectives(n);
+        if (warps == LANES_MISSING) return false;
+        if (warps == SOME_GO_ON) continue;
         if (ended == n) return true;
         if (ended > 0) {
             fprintf(stderr, "%s: %zu of %zu threads ended while the others wait at a barrier\n", running->name, ended, n);
             return false;
         }
+        for (size_t i = 0; i < n; i++) fibers[i].at_barrier = false;
     }
 }
 
