@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use coact_kernels::{Activation, Backend, CpuOptions, Device, LaunchTime, QShape};
+use coact_kernels::{Activation, Backend, CpuOptions, Device, LaunchTime, QShape, StepForm};
 use serde_json::{Value, json};
 
 use super::Run;
@@ -261,9 +261,13 @@ fn contest(
     let mut rows = if name == "act" {
         held("cuda", 1.0, vec![ours(run.device, 1)?], calls, peers)?
     } else {
-        let mut training = Training::new(q_shape(), n, run.small(), backend(run.device, 1)?)?;
-        let stays: Calls<'static> = Box::new(move |calls| training.calls(calls));
-        let mut rows = held("resident", STEPS as f64, vec![(1, stays)], calls, peers)?;
+        let stays = |form| -> Result<(usize, Calls<'static>), String> {
+            let mut training = Training::new(q_shape(), n, run.small(), form, backend(run.device, 1)?)?;
+            Ok((1, Box::new(move |calls| training.calls(calls))))
+        };
+        let mut rows = held("resident", STEPS as f64, vec![stays(StepForm::Graph)?], calls, peers)?;
+        let together = vec![stays(StepForm::Cooperative)?];
+        rows.extend(held("resident-cooperative", STEPS as f64, together, Vec::new(), peers)?);
         rows.extend(held("cuda", 1.0, vec![ours(run.device, 1)?], Vec::new(), peers)?);
         rows
     };

@@ -4,7 +4,7 @@ use coact_core::{ActionBatch, StepBatch};
 use coact_kernels::{
     Backend, Clip, DeviceEnv, Draws, Exploration, GradStep, Learned, Loss, Mixer, Policy, QShape, Resident,
     ResidentConfig, ResidentGroup, ResidentState, RingGroup, RingView, Rollout, RolloutOut, Rollouts, Rule,
-    SpreadScale,
+    SpreadScale, StepForm,
 };
 use coact_replay::{Replay, ReplayConfig};
 
@@ -33,7 +33,13 @@ impl Training {
     ///
     /// # Errors
     /// What the device or the replay said.
-    pub fn new(shape: QShape, batch: usize, small: bool, mut backend: Backend) -> Result<Self, String> {
+    pub fn new(
+        shape: QShape,
+        batch: usize,
+        small: bool,
+        form: StepForm,
+        mut backend: Backend,
+    ) -> Result<Self, String> {
         let text = |e: coact_kernels::Error| e.to_string();
         let p = shape.param_count();
         let tensors = shape.mlp.tensors().iter().map(coact_kernels::TensorRange::range).collect();
@@ -47,6 +53,7 @@ impl Training {
             clip: Clip { global_norm: Some(10.0), ..Clip::default() },
             partitions: Vec::new(),
             tensors,
+            form,
         };
         let resident = backend.resident(&config).map_err(text)?;
         let mut resident = resident.ok_or("gradient steps on a device need one")?;

@@ -1,7 +1,7 @@
 // CUDA's language on a CPU, as far as the kernels here use it: one fiber per thread of a block, blocks one after
-// another, barriers that every thread must reach, collectives that every lane of a warp must reach, shared memory that
-// begins as NaN and ends at a guard page. It knows nothing of time, or of races inside a barrier interval beyond the orders
-// that it tries; of warps it knows what the collectives here say.
+// another (those of a cooperative launch at once), barriers that every thread must reach, collectives that every lane of a
+// warp must reach, shared memory that begins as NaN and ends at a guard page. It knows nothing of time, or of races inside a
+// barrier interval beyond the orders that it tries; of warps it knows what the collectives here say.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +25,7 @@ namespace sim {
 extern uint3 thread, block, block_dim, grid_dim;
 void barrier();
 char *shared();
+void spin(); // lets other threads and blocks run
 
 // What a lane brings to a collective of its warp: waits until all 32 have brought theirs to the same one, which is then
 // computed once, for all of them.
@@ -45,6 +46,8 @@ struct Kernel {
 #define blockDim sim::block_dim
 #define gridDim sim::grid_dim
 #define __syncthreads sim::barrier
+#define SPIN sim::spin
+inline void __threadfence() {}
 
 // Contraction is off in this build too, so plain operations are the rounded ones.
 inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }

@@ -93,30 +93,41 @@ struct Fiber {
     void *brought = nullptr;
 };
 
-static std::vector<Fiber> fibers;
+// A block that runs: of a cooperative launch all do at once.
+struct Block {
+    uint3 at;
+    char *memory;
+    std::vector<Fiber> fibers;
+    size_t interval;
+    bool ended;
+};
+
+static std::vector<Block> blocks;
+static Block *within;
+static Fiber *current;
 static Place scheduler;
-static size_t current;
-static char *memory;
 static const Kernel *running;
 static const void *argument;
 
-char *shared() { return memory; }
+char *shared() { return within->memory; }
 
 void barrier() {
-    fibers[current].at_barrier = true;
-    change(fibers[current].place, scheduler);
+    current->at_barrier = true;
+    change(current->place, scheduler);
 }
 
 void collective(void (*of_warp)(void *const *lanes), void *mine) {
-    fibers[current].collective = of_warp;
-    fibers[current].brought = mine;
-    change(fibers[current].place, scheduler);
+    current->collective = of_warp;
+    current->brought = mine;
+    change(current->place, scheduler);
 }
+
+void spin() { change(current->place, scheduler); }
 
 static void enter() {
     running->body(argument);
-    fibers[current].ended = true;
-    change(fibers[current].place, scheduler);
+    current->ended = true;
+    change(current->place, scheduler);
 }
 
 // Thread `i` of `n` in the order of an interval between barriers.
@@ -156,7 +167,7 @@ static void watch() {
 
 // Computes the collectives that warps of the first `n` threads wait in, and lets those warps go on.
 enum Warps { NONE_WAITS, SOME_GO_ON, LANES_MISSING };
-static Warps run_collectives(size_t n) {
+static Warps run_collectives(std::vector<Fiber> &fibers, size_t n) {
     Warps found = NONE_WAITS;
     for (size_t first = 0; first < n; first += 32) {
         void (*of_warp)(void *const *) = nullptr;
@@ -179,54 +190,89 @@ static Warps run_collectives(size_t n) {
     return found;
 }
 
-static bool run_block(size_t n, size_t order) {
-    if (fibers.size() < n) fibers.resize(n);
+static void begin_block(Block &b, uint3 at, size_t n, size_t shared_bytes) {
+    b.at = at;
+    b.memory = allocate(shared_bytes);
+    b.interval = 0;
+    b.ended = false;
+    if (b.fibers.size() < n) b.fibers.resize(n);
     for (size_t i = 0; i < n; i++) {
-        Fiber &fiber = fibers[i];
+        Fiber &fiber = b.fibers[i];
         if (!fiber.stack) fiber.stack = (char *)malloc(STACK);
         fiber.ended = fiber.at_barrier = false;
         fiber.collective = nullptr;
         begin(fiber.place, fiber.stack, enter);
     }
-    // An interval ends where every thread waits: for its warp, or for the block.
-    for (size_t interval = 0;; interval++) {
-        size_t ended = 0;
-        for (size_t i = 0; i < n; i++) {
-            current = ordered_thread(i, n, order, interval);
-            if (fibers[current].ended) {
-                ended++;
-                continue;
-            }
-            if (fibers[current].at_barrier) continue;
-            thread = {(unsigned)(current % block_dim.x), (unsigned)(current / block_dim.x), 0};
-            change(scheduler, fibers[current].place);
-            ended += fibers[current].ended;
+}
+
+// Lets every thread of a block run to where it waits: for its warp, for the block, or for other blocks. `moved` says whether
+// any came further than to wait for other blocks once more.
+static bool run_interval(Block &b, size_t n, size_t order, bool &moved) {
+    within = &b;
+    block = b.at;
+    size_t ended = 0, spinning = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t t = ordered_thread(i, n, order, b.interval);
+        current = &b.fibers[t];
+        if (!current->ended && !current->at_barrier) {
+            thread = {(unsigned)(t % block_dim.x), (unsigned)(t / block_dim.x), 0};
+            change(scheduler, current->place);
+            const bool spins = !current->ended && !current->at_barrier && !current->collective;
+            spinning += spins;
+            moved |= !spins;
         }
-        const Warps warps = run_collectives(n);
-        if (warps == LANES_MISSING) return false;
-        if (warps == SOME_GO_ON) continue;
-        if (ended == n) return true;
-        if (ended > 0) {
-            fprintf(stderr, "%s: %zu of %zu threads ended while the others wait at a barrier\n", running->name, ended, n);
+        ended += current->ended;
+    }
+    b.interval++;
+    const Warps warps = run_collectives(b.fibers, n);
+    if (warps == LANES_MISSING) return false;
+    if (warps == SOME_GO_ON || spinning > 0) return true;
+    b.ended = ended == n;
+    if (ended > 0 && !b.ended) {
+        fprintf(stderr, "%s: %zu of %zu threads ended while the others wait at a barrier\n", running->name, ended, n);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) b.fibers[i].at_barrier = false;
+    return true;
+}
+
+// Runs the first `count` blocks to their end, an interval of each at a time.
+static bool run_blocks(size_t count, size_t n, size_t order) {
+    std::vector<size_t> turns(count);
+    for (size_t round = 0;; round++) {
+        bool moved = false, ended = true;
+        for (size_t i = 0; i < count; i++) turns[i] = ordered_thread(i, count, order, round);
+        for (size_t turn : turns) {
+            Block &b = blocks[turn];
+            if (b.ended) continue;
+            if (!run_interval(b, n, order, moved)) return false;
+            ended &= b.ended;
+        }
+        if (ended) return true;
+        if (!moved) {
+            fprintf(stderr, "%s: all blocks wait for each other\n", running->name);
             return false;
         }
-        for (size_t i = 0; i < n; i++) fibers[i].at_barrier = false;
     }
 }
 
-static bool launch(const Kernel *kernel, const void *args, size_t shared_bytes) {
+static bool launch(const Kernel *kernel, const void *args, size_t shared_bytes, bool cooperative) {
     running = kernel;
     argument = args;
-    const size_t order = number("COACT_SIM_ORDER", 2);
+    const size_t order = number("COACT_SIM_ORDER", 2), n = (size_t)block_dim.x * block_dim.y;
+    const size_t all = (size_t)grid_dim.x * grid_dim.y * grid_dim.z, at_once = cooperative ? all : 1;
+    if (blocks.size() < at_once) blocks.resize(at_once);
     bool good = true;
-    for (unsigned z = 0; good && z < grid_dim.z; z++)
-        for (unsigned y = 0; good && y < grid_dim.y; y++)
-            for (unsigned x = 0; good && x < grid_dim.x; x++) {
-                block = {x, y, z};
-                memory = allocate(shared_bytes);
-                good = run_block((size_t)block_dim.x * block_dim.y, order);
-                release(memory);
-            }
+    for (size_t first = 0; good && first < all; first += at_once) {
+        for (size_t i = 0; i < at_once; i++) {
+            const size_t b = first + i;
+            const uint3 at = {(unsigned)(b % grid_dim.x), (unsigned)(b / grid_dim.x % grid_dim.y),
+                              (unsigned)(b / grid_dim.x / grid_dim.y)};
+            begin_block(blocks[i], at, n, shared_bytes);
+        }
+        good = run_blocks(at_once, n, order);
+        for (size_t i = 0; i < at_once; i++) release(blocks[i].memory);
+    }
     running = nullptr;
     return good;
 }
@@ -238,7 +284,7 @@ static size_t taken() {
 }
 } // namespace sim
 
-enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719, NOT_WHILE_CAPTURING = 900 };
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719, COOPERATIVE_TOO_LARGE = 720, NOT_WHILE_CAPTURING = 900 };
 typedef unsigned long long Pointer;
 typedef double Event; // microseconds
 
@@ -253,6 +299,7 @@ struct Node {
     uint3 grid, block;
     unsigned shared_bytes;
     std::vector<char> argument;
+    bool cooperative;
 };
 typedef std::vector<Node> Graph;
 static Graph *capturing; // what launches go to instead of being run
@@ -274,7 +321,21 @@ static bool has_entry(const sim::Kernel *kernel) {
 static int run(const Node &node) {
     sim::block_dim = node.block;
     sim::grid_dim = node.grid;
-    return sim::launch(node.kernel, node.argument.data(), node.shared_bytes) ? OK : LAUNCH_FAILED;
+    return sim::launch(node.kernel, node.argument.data(), node.shared_bytes, node.cooperative) ? OK : LAUNCH_FAILED;
+}
+
+// What it pretends to have of what limits cooperative launches.
+enum { MULTIPROCESSORS = 3, BLOCKS_OF_EACH = 2 };
+
+static int start(const void *function, uint3 grid, uint3 block, unsigned shared_bytes, void **params, bool cooperative) {
+    if (!grid.x || !grid.y || !grid.z || !block.x || !block.y || block.z != 1) return INVALID_VALUE;
+    if (block.x * block.y > 1024 || grid.y > 65535 || grid.z > 65535 || shared_bytes > shared_limit) return INVALID_VALUE;
+    if (cooperative && grid.x * grid.y * grid.z > MULTIPROCESSORS * BLOCKS_OF_EACH) return COOPERATIVE_TOO_LARGE;
+    const sim::Kernel *kernel = (const sim::Kernel *)function;
+    const char *argument = (const char *)params[0];
+    Node node = {kernel, grid, block, shared_bytes, {argument, argument + kernel->argument}, cooperative};
+    if (capturing) return capturing->push_back(node), OK;
+    return run(node);
 }
 
 extern "C" {
@@ -292,6 +353,7 @@ int cuDeviceGetName(char *name, int length, int) { return snprintf(name, length,
 int cuDeviceTotalMem_v2(size_t *bytes, int) { return *bytes = memory_size(), OK; }
 int cuDeviceGetAttribute(int *value, int attribute, int) {
     switch (attribute) {
+    case 16: return *value = MULTIPROCESSORS, OK;
     case 75: return *value = 9, OK;           // compute capability, major
     case 76: return *value = 0, OK;           // and minor
     case 97: return *value = 232448, OK;      // shared memory of a block, at most
@@ -351,13 +413,15 @@ int cuModuleGetFunction(const void **function, void *, const char *name) {
 }
 int cuLaunchKernel(const void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                    unsigned shared_bytes, void *, void **params, void **) {
-    if (!gx || !gy || !gz || !bx || !by || bz != 1 || bx * by > 1024 || gy > 65535 || gz > 65535) return INVALID_VALUE;
-    if (shared_bytes > shared_limit) return INVALID_VALUE;
-    const sim::Kernel *kernel = (const sim::Kernel *)function;
-    const char *argument = (const char *)params[0];
-    Node node = {kernel, {gx, gy, gz}, {bx, by, bz}, shared_bytes, {argument, argument + kernel->argument}};
-    if (capturing) return capturing->push_back(node), OK;
-    return run(node);
+    return start(function, {gx, gy, gz}, {bx, by, bz}, shared_bytes, params, false);
+}
+int cuLaunchCooperativeKernel(const void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                              unsigned bz, unsigned shared_bytes, void *, void **params) {
+    return start(function, {gx, gy, gz}, {bx, by, bz}, shared_bytes, params, true);
+}
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *, int, size_t) { return *blocks = BLOCKS_OF_EACH, OK; }
+int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, const void *, int, size_t, unsigned) {
+    return *blocks = BLOCKS_OF_EACH, OK;
 }
 int cuStreamBeginCapture_v2(void *, int) {
     if (capturing) return NOT_WHILE_CAPTURING;

@@ -18,6 +18,7 @@
 
 mod act;
 mod backend;
+mod blocks;
 mod buffer;
 mod chunks;
 mod conv;
@@ -57,7 +58,7 @@ pub use recurrent::{
 };
 pub use resident::{
     Draws, GradStep, Learned, Resident, ResidentConfig, ResidentGroup, ResidentState, RingGroup,
-    RingPriorities, RingView,
+    RingPriorities, RingView, StepForm,
 };
 pub use rollout::{DeviceEnv, Policy, Rollout, RolloutColumns, RolloutOut, Rollouts, SpreadScale};
 pub use roofline::Roofline;

@@ -192,16 +192,19 @@ fn declared(text: &str) -> Vec<&str> {
 /// # Errors
 /// A file that cannot be read or written.
 pub fn write(sources: &Path, usage: &[Usage]) -> Result {
+    // Files of one folder share a budget.
+    let mut budgets = BTreeMap::<PathBuf, Vec<String>>::new();
     for file in files(sources, ".cu") {
         let text =
             std::fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
         // The macro itself is defined, not called, in the file that joins all others.
-        let kernels: Vec<&str> =
-            declared(&text).into_iter().filter(|name| usage.iter().any(|u| u.kernel == *name)).collect();
-        let path = file.with_file_name("budget.toml");
-        if kernels.is_empty() {
-            continue;
+        let kernels = declared(&text).into_iter().filter(|name| usage.iter().any(|u| u.kernel == *name));
+        let names: Vec<String> = kernels.map(str::to_owned).collect();
+        if !names.is_empty() {
+            budgets.entry(file.with_file_name("budget.toml")).or_default().extend(names);
         }
+    }
+    for (path, kernels) in budgets {
         std::fs::write(&path, rendered(&kernels, usage))
             .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     }
@@ -209,7 +212,7 @@ pub fn write(sources: &Path, usage: &[Usage]) -> Result {
 }
 
 /// A budget file.
-fn rendered(kernels: &[&str], usage: &[Usage]) -> String {
+fn rendered(kernels: &[String], usage: &[Usage]) -> String {
     let mut out = "# What each kernel may take at most: registers a thread, bytes of static shared memory a block. Written by\n\
                    # `cargo xtask ptx --budgets`, held by `cargo xtask cuda check`; how to read it is in crates/kernels/README.md.\n"
         .to_owned();
@@ -288,7 +291,7 @@ ptxas info    : Used 58 registers, 2176 bytes smem, 512 bytes cmem[0]
     fn kernels_without_budgets_and_budgets_without_kernels_are_faults() {
         let budgets = parse("a/budget.toml", "[tree]\nsm_80 = { registers = 99, shared = 0 }\n").unwrap();
         assert!(hold(&budgets, &taken()).unwrap_err().contains("act (sm_80) has no budget"));
-        let text = rendered(&["tree", "act"], &taken());
+        let text = rendered(&["tree", "act"].map(str::to_owned), &taken());
         assert_eq!(hold(&parse("a/budget.toml", &text).unwrap(), &taken()), Ok(()));
         let more = format!("{text}\n[old]\nsm_90 = {{ registers = 1, shared = 0 }}\n");
         let why = hold(&parse("a/budget.toml", &more).unwrap(), &taken()).unwrap_err();

@@ -129,6 +129,18 @@ fn pass(rows: f64, layers: &[(f64, f64)], threads: f64) -> (f64, f64) {
     })
 }
 
+/// Layers of `nets` networks in lockstep by 384 threads: items of four rows by one output with tiles of eight rows (4
+/// multiply-adds, two loads and one other a `k`), by four with tiles of 32.
+fn lockstep(rows: f64, layers: &[(f64, f64)], nets: f64) -> (f64, f64) {
+    let (columns, each) = if rows >= 32.0 { (4.0, 19.0) } else { (1.0, 7.0) };
+    layers.iter().fold((0.0, 600.0), |(instructions, chain), &(k, n)| {
+        let items = nets * rows / 4.0 * (n / columns).ceil();
+        let one = each * k + 30.0;
+        let rounds = (items / 384.0).ceil();
+        (instructions + (items / 32.0).ceil() * one, chain + rounds * (one + k * LOAD / 4.0) + 2.0 * BARRIER)
+    })
+}
+
 /// Registers of a kernel on compute 9.0, from the budget that the check holds it to.
 fn registers(kernel: &str) -> u32 {
     let find = |text: &str| -> Option<u32> {
@@ -187,53 +199,48 @@ pub fn update(batch: usize) -> Vec<Launch> {
     let (b, rows) = (batch as f64, (batch * AGENTS) as f64);
     let (tile, layers, params) = (tile(rows), widths(), q_shape().param_count() as f64);
     let hidden: f64 = layers.iter().take(layers.len() - 1).map(|l| l.1).sum();
-    let (tiles, shared) = ((rows / tile).ceil(), shared_of(tile));
+    // Whole samples of three agents, three networks of each in lockstep: values, and room for six numbers a row.
+    let samples = (tile / AGENTS as f64).floor();
+    let blocks = (b / samples).ceil();
+    let shared =
+        3 * shared_of(tile) + (4.0 * (3.0 * 5.0 * (tile + 4.0) + 4.0 * samples * AGENTS as f64)) as u32;
     let kept = 4.0 * rows * hidden;
-    let forward = pass(tile, &layers, 128.0);
+    let forward = lockstep(tile, &layers, 3.0);
     // The tape goes out and comes back.
-    let tape = ((tile * hidden / 32.0).ceil() * 8.0, (tile * hidden / 128.0).ceil() * 8.0);
+    let tape = (tile * hidden / 32.0).ceil() * 8.0;
     let back: Vec<(f64, f64)> = layers.iter().skip(1).rev().map(|&(k, n)| (n, k)).collect();
-    let backward = pass(tile, &back, 128.0);
+    let backward = lockstep(tile, &back, 1.0);
+    let row_cost = (
+        forward.0 + backward.0 + 3.0 * tape + 400.0,
+        // A choice and a target, one after the other.
+        forward.1 + backward.1 + 3.0 * tape / 4.0 + 1_500.0,
+    );
     // A chunk is the largest power of two of samples with at most 256 rows.
     let chunk = ((1 << (256 / AGENTS).ilog2()) * AGENTS) as f64;
     let (chunks, chunk) = ((rows / chunk).ceil(), chunk.min(rows));
-    let grad_tiles: f64 = layers.iter().map(|(k, n)| ((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil()).sum();
-    // 16 multiply-adds, eight loads and two others a row and thread; eight warps.
-    let grads = (8.0 * 26.0 * chunk, chunk * (26.0 + 2.0 * LOAD) + 400.0);
+    let grad_tiles = |side: f64| -> f64 {
+        layers.iter().map(|(k, n)| ((k + 1.0) / side).ceil() * (n / side).ceil()).sum()
+    };
+    let few = grad_tiles(64.0) * chunks < 132.0;
+    // A thread has a gradient: a multiply-add, two loads and three others a row; or sixteen, with eight loads and two others.
+    let (each, a_row, side) = if few { (1, 6.0, 16.0) } else { (4, 26.0, 64.0) };
+    let grads = (8.0 * a_row * chunk, chunk * (a_row + LOAD) + 400.0);
     let levels = chunks.log2().ceil().max(0.0);
     let ops = 2.0 * rows;
     let first = layers.first().map_or(0.0, |(k, n)| k * n);
     let mut launches = vec![
         launch(
-            format!("update_forward_{tile}"),
-            3.0 * tiles,
-            128,
+            format!("update_rows_{tile}"),
+            blocks,
+            384,
             shared,
-            (forward.0 + tape.0, forward.1 + tape.1),
-            3.0 * ops * macs(),
-            4.0 * (rows * (3.0 * 18.0 + 15.0) + 2.0 * params) + kept,
+            row_cost,
+            3.0 * ops * macs() + ops * (macs() - first),
+            4.0 * (rows * (2.0 * 18.0 + 15.0) + 2.0 * params) + 3.0 * kept,
         ),
         launch(
-            "update_td".to_owned(),
-            (b / 128.0).ceil(),
-            128,
-            0,
-            (4.0 * 300.0, 3_000.0),
-            rows * 20.0,
-            4.0 * rows * 24.0,
-        ),
-        launch(
-            format!("update_backward_{tile}"),
-            tiles,
-            128,
-            shared,
-            (backward.0 + 2.0 * tape.0, backward.1 + 2.0 * tape.1),
-            ops * (macs() - first),
-            4.0 * rows * 5.0 + 2.0 * kept,
-        ),
-        launch(
-            "update_grads".to_owned(),
-            grad_tiles * chunks,
+            format!("update_grads_{each}"),
+            grad_tiles(side) * chunks,
             256,
             0,
             grads,
@@ -416,11 +423,7 @@ mod tests {
     #[test]
     fn operations_are_those_of_the_layers() {
         assert_eq!(act(10)[0].ops, 10.0 * 2.0 * f64::from(18 * 64 + 64 * 64 + 64 * 5));
-        let all: f64 = update(32)
-            .iter()
-            .filter(|l| !l.kernel.ends_with("td") && !l.kernel.ends_with("tree"))
-            .map(|l| l.ops)
-            .sum();
+        let all: f64 = update(32).iter().filter(|l| !l.kernel.ends_with("tree")).map(|l| l.ops).sum();
         assert_eq!(all, 96.0 * 2.0 * (5.0 * 5568.0 - 1152.0));
     }
 }

@@ -3,7 +3,7 @@
 
 use coact_kernels::{
     Act, ActScratch, Backend, GradStep, Learned, Loss, Mixer, Resident, ResidentConfig, ResidentGroup,
-    ResidentState, RingGroup, RingPriorities, RingView, Update,
+    ResidentState, RingGroup, RingPriorities, RingView, StepForm, Update,
 };
 use coact_nets::Optimizer;
 use coact_replay::Replay;
@@ -61,6 +61,7 @@ impl OnDevice {
             clip: optimizer.clip(),
             partitions: optimizer.partitions().to_vec(),
             tensors: optimizer.tensors().to_vec(),
+            form: StepForm::default(),
         })?;
         Ok(resident.map(|resident| Self {
             resident,

@@ -90,15 +90,13 @@ template <int ROWS> INLINE void act(const ActArgs &args) {
     const u32 set = blockIdx.y, first = blockIdx.x * ROWS;
     const u32 count = min_(ROWS, args.units - first);
     const u32 d = net.width[0], n = net.n_actions;
-    float *here = memory, *there = memory + net.max_width * LD;
     for (u32 i = threadIdx.x; i < d * ROWS; i += blockDim.x) {
         const u32 r = i / d, k = i % d;
-        here[k * LD + r] = r < count ? args.obs[((u64)(first + r) * args.n_sets + set) * d + k] : 0.0f;
+        memory[k * LD + r] = r < count ? args.obs[((u64)(first + r) * args.n_sets + set) * d + k] : 0.0f;
     }
     __syncthreads();
-    const float *params = args.params + (u64)set * net.n_params;
-    const Tape none = {0, 0, 0};
-    float *q = forward<ROWS>(net, params, here, there, memory + norm_at<ROWS>(net), count, none, 0, 0, 0, 0);
+    const Solo solo = {args.params + (u64)set * net.n_params};
+    float *q = memory + forward<ROWS>(net, solo, memory, 0, count);
     if (net.dueling) {
         for (u32 r = threadIdx.x; r < count; r += blockDim.x) dueling_(q + r, LD, n);
         __syncthreads();

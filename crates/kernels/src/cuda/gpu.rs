@@ -25,6 +25,9 @@ const MAX_WIDTH: usize = 1000;
 /// other's waits.
 pub(crate) const SHARED_BYTES: u32 = 96 * 1024;
 
+/// What a block may be given where there is no other way.
+pub(crate) const MOST_SHARED_BYTES: u32 = 160 * 1024;
+
 const _: () = assert!(4 * (2 * MAX_WIDTH * (8 + 4) + 17 * 8) <= SHARED_BYTES as usize);
 
 /// A `Network` of `network.cuh`.
@@ -108,6 +111,7 @@ pub(crate) use kernel_arguments;
 pub struct Cuda {
     host: Cpu,
     info: GpuInfo,
+    multiprocessors: u32,
     stream: Arc<CudaStream>,
     kernels: Kernels,
     /// Launches since timing was asked for; none while it is not.
@@ -152,18 +156,18 @@ kernels!(
     rollout_env,
     rollout_policy_8,
     rollout_policy_32,
-    update_forward_8,
-    update_forward_32,
-    update_td,
-    update_backward_8,
-    update_backward_32,
-    update_grads,
+    update_rows_8,
+    update_rows_32,
+    update_grads_1,
+    update_grads_4,
     update_tree,
+    optim_sum,
     optim_clip,
     optim_step,
     replay_admit,
     replay_draw,
-    replay_priorities
+    replay_priorities,
+    learn_8
 );
 
 impl Kernels {
@@ -177,7 +181,7 @@ impl Kernels {
 fn function(module: &Arc<CudaModule>, name: &'static str) -> Result<Kernel, Error> {
     let function = module.load_function(name).map_err(|e| failed(&format!("load kernel {name}"), e))?;
     let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-    let raised = function.set_attribute(most, SHARED_BYTES as i32);
+    let raised = function.set_attribute(most, MOST_SHARED_BYTES as i32);
     raised.map_err(|e| failed(&format!("give kernel {name} shared memory"), e))?;
     Ok(Kernel { name, function })
 }
@@ -247,9 +251,11 @@ impl Cuda {
         let context = CudaContext::new(ordinal).map_err(|e| failed("open", e))?;
         // SAFETY: one stream is used, so nothing needs events to wait for.
         unsafe { context.disable_event_tracking() };
+        let count = sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let multiprocessors = context.attribute(count).map_err(|e| failed("describe itself", e))? as u32;
         let stream = context.new_stream().map_err(|e| failed("make a stream", e))?;
         let kernels = Kernels::load(&context)?;
-        Ok(Self { host, info, stream, kernels, timed: Mutex::new(None) })
+        Ok(Self { host, info, multiprocessors, stream, kernels, timed: Mutex::new(None) })
     }
 
     pub(crate) fn host(&self) -> &Cpu {
@@ -284,6 +290,48 @@ impl Cuda {
         grid: Grid,
         args: &A,
     ) -> Result<(), Error> {
+        // SAFETY: promised by the caller.
+        unsafe { self.start(what, kernel, grid, args, false) }
+    }
+
+    /// Starts a kernel whose blocks wait for each other: as many as the device holds at once, `most` at most.
+    ///
+    /// # Safety
+    /// As [`Cuda::launch`], for any number of blocks.
+    pub(crate) unsafe fn launch_together<A: DeviceRepr>(
+        &self,
+        what: &str,
+        kernel: &Kernel,
+        grid: Grid,
+        most: u32,
+        args: &A,
+    ) -> Result<(), Error> {
+        let each = kernel.function.occupancy_max_active_blocks_per_multiprocessor(
+            grid.threads,
+            grid.shared_bytes as usize,
+            None,
+        );
+        let each = each.map_err(|e| failed("count the blocks that it holds", e))?;
+        let blocks = (each * self.multiprocessors).min(most);
+        if blocks == 0 {
+            let why =
+                format!("a block of {} threads and {} bytes does not fit", grid.threads, grid.shared_bytes);
+            return Err(Error::Gpu { what: what.to_string(), why });
+        }
+        // SAFETY: promised by the caller.
+        unsafe { self.start(what, kernel, Grid { blocks: (blocks, 1, 1), ..grid }, args, true) }
+    }
+
+    /// # Safety
+    /// As [`Cuda::launch`].
+    unsafe fn start<A: DeviceRepr>(
+        &self,
+        what: &str,
+        kernel: &Kernel,
+        grid: Grid,
+        args: &A,
+        together: bool,
+    ) -> Result<(), Error> {
         let config = LaunchConfig {
             grid_dim: grid.blocks,
             block_dim: (grid.threads, 1, 1),
@@ -293,7 +341,9 @@ impl Cuda {
         launch.arg(args);
         let begin = self.mark()?;
         // SAFETY: promised by the caller.
-        unsafe { launch.launch(config) }.map_err(|e| failed(what, e))?;
+        let started =
+            unsafe { if together { launch.launch_cooperative(config) } else { launch.launch(config) } };
+        started.map_err(|e| failed(what, e))?;
         if let (Some(begin), Some(end)) = (begin, self.mark()?)
             && let Ok(mut timed) = self.timed.lock()
             && let Some(timed) = timed.as_mut()

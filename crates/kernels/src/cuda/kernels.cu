@@ -17,3 +17,4 @@
 #include "update/kernel.cu"
 #include "optim/kernel.cu"
 #include "resident/kernel.cu"
+#include "resident/learn.cu"

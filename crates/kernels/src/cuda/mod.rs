@@ -11,7 +11,9 @@ mod memory;
 #[cfg(feature = "cuda")]
 pub use gpu::Cuda;
 #[cfg(feature = "cuda")]
-pub(crate) use gpu::{Grid, Network, SHARED_BYTES as MAX_SHARED_BYTES, failed, kernel_arguments};
+pub(crate) use gpu::{
+    Grid, MOST_SHARED_BYTES, Network, SHARED_BYTES as MAX_SHARED_BYTES, failed, kernel_arguments,
+};
 #[cfg(feature = "cuda")]
 pub(crate) use memory::{Column, Mirror, bytes};
 

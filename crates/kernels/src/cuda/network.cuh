@@ -1,6 +1,7 @@
-// A multilayer perceptron over a tile of rows in shared memory. A column of the tile is one row of the batch, so that
-// all its values are `LD` apart and four neighboring rows are one load: `x[k * LD + r]`. A thread computes four rows
-// of four outputs; each output is a chain of fused multiply-adds over k ascending, from the bias, as on the CPU.
+// Multilayer perceptrons over a tile of rows in shared memory, one or several in lockstep. A column of the tile is one row
+// of the batch, so that all its values are `LD` apart and four neighboring rows are one load: `x[k * LD + r]`. A thread
+// computes four rows of one output, or of four; each output is a chain of fused multiply-adds over k ascending, from the
+// bias, as on the CPU.
 #pragma once
 #include "strict.cuh"
 
@@ -45,14 +46,30 @@ INLINE Layer next_layer(const Network &net, const Layer &before, u32 index) {
     return l;
 }
 
-// Floats between two rows of the tile's transpose: four more than rows, so that columns start in different banks.
+// Floats between two rows of the tile's transpose: four more than rows, so that columns start in different banks. With
+// eight rows a thread has one output, so that a layer of 64 occupies four warps and neighbors load neighboring weights;
+// with 32 it has four, so that each weight that is loaded serves sixteen multiply-adds.
 template <int ROWS> struct Tile {
     static const int LD = ROWS + 4;
     static const int GROUPS = ROWS / 4;
+    static const int COLUMNS = ROWS >= 32 ? 4 : 1;
 };
 
-// Floats of shared memory: two buffers of the widest layer, and what a layer norm needs.
+// Floats of shared memory of one network: two buffers of the widest layer, and what a layer norm needs.
 template <int ROWS> INLINE u32 norm_at(const Network &net) { return 2 * net.max_width * Tile<ROWS>::LD; }
+template <int ROWS> INLINE u32 net_floats(const Network &net) { return norm_at<ROWS>(net) + (net.norm ? 17 * ROWS : 0); }
+
+// The one network of a tile, nothing of which is kept. Others that `forward` takes have the same members, for `count()`
+// networks of one shape: their parameters, whether activations are kept, and where those of a layer of `n` units begin.
+struct Solo {
+    const float *weights;
+    INLINE u32 count() const { return 1; }
+    INLINE const float *params(u32) const { return weights; }
+    INLINE bool kept(u32) const { return false; }
+    INLINE float *kept_h(u32, u32, u32) const { return 0; }
+    INLINE float *kept_xhat(u32, u32, u32) const { return 0; }
+    INLINE float *kept_inv_std(u32, u32) const { return 0; }
+};
 
 INLINE u32 min_(u32 a, u32 b) { return a < b ? a : b; }
 
@@ -81,39 +98,60 @@ INLINE void store4(float4 s, bool relu, float *to) {
     *(float4 *)to = s;
 }
 
-// y = x w + bias, with ReLU if asked for.
-template <int ROWS>
-INLINE void dense(const float *x, u32 k_len, const float *w, const float *bias, u32 n, bool relu, float *y) {
-    const int LD = Tile<ROWS>::LD, GROUPS = Tile<ROWS>::GROUPS;
+// Four rows of output `j` of a layer.
+template <int LD>
+INLINE void one_column(const float *x, u32 k_len, const float *w, float bias, u32 n, bool relu, float *y) {
+    float4 s = four(bias);
+#pragma unroll 8
+    for (u32 k = 0; k < k_len; k++) fma4(s, *(const float4 *)(x + k * LD), w[(u64)k * n]);
+    store4(s, relu, y);
+}
+
+// Four rows of outputs `j..j + 4`. Columns past the last one repeat it, and are not stored.
+template <int LD>
+INLINE void four_columns(const float *x, u32 k_len, const float *w, const float *bias, u32 j, u32 n, bool relu, float *y) {
     const bool vectors = n % 4 == 0 && (u64)w % 16 == 0;
-    const u32 items = GROUPS * ((n + 3) / 4);
-    for (u32 item = threadIdx.x; item < items; item += blockDim.x) {
-        const u32 r = item % GROUPS * 4, j = item / GROUPS * 4;
-        // Columns past the last one repeat it, and are not stored.
-        const u32 j1 = min_(j + 1, n - 1), j2 = min_(j + 2, n - 1), j3 = min_(j + 3, n - 1);
-        float4 s0 = four(bias[j]), s1 = four(bias[j1]), s2 = four(bias[j2]), s3 = four(bias[j3]);
+    const u32 j1 = min_(j + 1, n - 1), j2 = min_(j + 2, n - 1), j3 = min_(j + 3, n - 1);
+    float4 s0 = four(bias[j]), s1 = four(bias[j1]), s2 = four(bias[j2]), s3 = four(bias[j3]);
 #pragma unroll 4
-        for (u32 k = 0; k < k_len; k++) {
-            const float4 a = *(const float4 *)(x + k * LD + r);
-            const float *row = w + (u64)k * n;
-            float4 b;
-            if (vectors) {
-                b = *(const float4 *)(row + j);
-            } else {
-                b.x = row[j];
-                b.y = row[j1];
-                b.z = row[j2];
-                b.w = row[j3];
-            }
-            fma4(s0, a, b.x);
-            fma4(s1, a, b.y);
-            fma4(s2, a, b.z);
-            fma4(s3, a, b.w);
+    for (u32 k = 0; k < k_len; k++) {
+        const float4 a = *(const float4 *)(x + k * LD);
+        const float *row = w + (u64)k * n;
+        float4 b;
+        if (vectors) {
+            b = *(const float4 *)(row + j);
+        } else {
+            b.x = row[j];
+            b.y = row[j1];
+            b.z = row[j2];
+            b.w = row[j3];
         }
-        store4(s0, relu, y + j * LD + r);
-        if (j + 1 < n) store4(s1, relu, y + (j + 1) * LD + r);
-        if (j + 2 < n) store4(s2, relu, y + (j + 2) * LD + r);
-        if (j + 3 < n) store4(s3, relu, y + (j + 3) * LD + r);
+        fma4(s0, a, b.x);
+        fma4(s1, a, b.y);
+        fma4(s2, a, b.z);
+        fma4(s3, a, b.w);
+    }
+    store4(s0, relu, y);
+    if (j + 1 < n) store4(s1, relu, y + LD);
+    if (j + 2 < n) store4(s2, relu, y + 2 * LD);
+    if (j + 3 < n) store4(s3, relu, y + 3 * LD);
+}
+
+// y = x w + bias of all networks, with ReLU if asked for; buffers of two networks lie `stride` apart.
+template <int ROWS, class Nets>
+INLINE void dense(const Nets &nets, const Layer &l, bool relu, const float *x, float *y, u32 stride) {
+    const int LD = Tile<ROWS>::LD, GROUPS = Tile<ROWS>::GROUPS, COLUMNS = Tile<ROWS>::COLUMNS;
+    const u32 each = GROUPS * ((l.n + COLUMNS - 1) / COLUMNS), items = each * nets.count();
+    for (u32 item = threadIdx.x; item < items; item += blockDim.x) {
+        const u32 net = nets.count() == 1 ? 0 : item / each, i = item - net * each;
+        const u32 r = 4 * (COLUMNS == 1 ? i / l.n : i % GROUPS), j = COLUMNS == 1 ? i % l.n : i / GROUPS * 4;
+        const float *params = nets.params(net), *w = params + l.weight, *bias = params + l.bias;
+        const float *from = x + net * stride + r;
+        float *to = y + net * stride + j * LD + r;
+        if (COLUMNS == 1)
+            one_column<LD>(from, l.k, w + j, bias[j], l.n, relu, to);
+        else
+            four_columns<LD>(from, l.k, w, bias, j, l.n, relu, to);
     }
 }
 
@@ -127,93 +165,92 @@ template <int ROWS> INLINE float tree16(const float *lanes, u32 row) {
     return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-// Layer norm in place; normalized rows and 1 / std go to `xhat` and `inv` (of the tile's first row) if wanted.
-template <int ROWS>
-INLINE void layer_norm(float *z, u32 n, const float *gain, const float *shift, float *scratch, u32 count, float *xhat,
-                       float *inv_std) {
+// Layer norm `index` in place; normalized rows and 1 / std of the first `count` rows go where networks keep them.
+template <int ROWS, class Nets>
+INLINE void layer_norm(const Nets &nets, const Layer &l, u32 index, u32 before, u32 count, float *z, float *scratch,
+                       u32 stride) {
     const int LD = Tile<ROWS>::LD;
-    float *lanes = scratch, *stat = scratch + 16 * ROWS;
-    for (u32 i = threadIdx.x; i < 16 * ROWS; i += blockDim.x) {
+    const u32 n = l.n, all = nets.count();
+    // Sixteen chains a row, and one number a row behind them.
+    for (u32 i = threadIdx.x; i < all * 16 * ROWS; i += blockDim.x) {
+        const u32 net = i / (16 * ROWS), chain = i % (16 * ROWS);
+        const float *from = z + net * stride + chain % ROWS;
         float sum = 0.0f;
-        for (u32 j = i / ROWS; j < n; j += 16) sum += z[j * LD + i % ROWS];
-        lanes[i] = sum;
+        for (u32 j = chain / ROWS; j < n; j += 16) sum += from[j * LD];
+        scratch[net * stride + chain] = sum;
     }
     __syncthreads();
-    for (u32 r = threadIdx.x; r < ROWS; r += blockDim.x) stat[r] = __fdiv_rn(tree16<ROWS>(lanes, r), (float)n);
-    __syncthreads();
-    for (u32 i = threadIdx.x; i < n * ROWS; i += blockDim.x) z[i / ROWS * LD + i % ROWS] -= stat[i % ROWS];
-    __syncthreads();
-    for (u32 i = threadIdx.x; i < 16 * ROWS; i += blockDim.x) {
-        float sum = 0.0f;
-        for (u32 j = i / ROWS; j < n; j += 16) {
-            const float v = z[j * LD + i % ROWS];
-            sum = fma_(v, v, sum);
-        }
-        lanes[i] = sum;
+    for (u32 i = threadIdx.x; i < all * ROWS; i += blockDim.x) {
+        float *lanes = scratch + i / ROWS * stride;
+        lanes[16 * ROWS + i % ROWS] = __fdiv_rn(tree16<ROWS>(lanes, i % ROWS), (float)n);
     }
     __syncthreads();
-    for (u32 r = threadIdx.x; r < ROWS; r += blockDim.x) {
+    for (u32 i = threadIdx.x; i < all * n * ROWS; i += blockDim.x) {
+        const u32 net = i / (n * ROWS), j = i / ROWS % n, r = i % ROWS;
+        z[net * stride + j * LD + r] -= scratch[net * stride + 16 * ROWS + r];
+    }
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < all * 16 * ROWS; i += blockDim.x) {
+        const u32 net = i / (16 * ROWS), chain = i % (16 * ROWS);
+        const float *from = z + net * stride + chain % ROWS;
+        float sum = 0.0f;
+        for (u32 j = chain / ROWS; j < n; j += 16) sum = fma_(from[j * LD], from[j * LD], sum);
+        scratch[net * stride + chain] = sum;
+    }
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < all * ROWS; i += blockDim.x) {
+        const u32 net = i / ROWS, r = i % ROWS;
+        float *lanes = scratch + net * stride;
         const float inv = __fdiv_rn(1.0f, __fsqrt_rn(__fdiv_rn(tree16<ROWS>(lanes, r), (float)n) + 1e-5f));
-        stat[r] = inv;
-        if (inv_std && r < count) inv_std[r] = inv;
+        lanes[16 * ROWS + r] = inv;
+        if (nets.kept(net) && r < count) nets.kept_inv_std(net, index)[r] = inv;
     }
     __syncthreads();
-    for (u32 i = threadIdx.x; i < n * ROWS; i += blockDim.x) {
-        const u32 j = i / ROWS, r = i % ROWS;
-        const float x = z[j * LD + r] * stat[r];
-        if (xhat && r < count) xhat[(u64)r * n + j] = x;
-        z[j * LD + r] = fma_(x, gain[j], shift[j]);
+    for (u32 i = threadIdx.x; i < all * n * ROWS; i += blockDim.x) {
+        const u32 net = i / (n * ROWS), j = i / ROWS % n, r = i % ROWS;
+        const float *params = nets.params(net);
+        float *v = z + net * stride + j * LD + r;
+        const float x = *v * scratch[net * stride + 16 * ROWS + r];
+        if (nets.kept(net) && r < count) nets.kept_xhat(net, before, n)[(u64)r * n + j] = x;
+        *v = fma_(x, params[l.gain + j], params[l.shift + j]);
     }
     __syncthreads();
 }
 
-// Where a forward pass keeps what backward needs. Each is `[layer][network][row][width]`, flat.
-struct Tape {
-    float *h, *xhat, *inv_std;
-};
-
-// Offset of row `row` of network `m` in hidden layer `l` of a tape; `before` is the sum of widths of the layers below.
-INLINE u64 tape_at(u32 before, u64 nets, u64 rows, u64 m, u64 row, u32 n) {
-    return before * nets * rows + (m * rows + row) * n;
-}
-
-// All layers over the tile whose inputs lie in `here`; the result names the buffer with the outputs. `count` rows are
-// real. With `tape.h`, hidden activations of row `row` on of network `m` (of `nets`, each of `rows` rows) are kept.
-template <int ROWS>
-INLINE float *forward(const Network &net, const float *params, float *here, float *there, float *scratch, u32 count,
-                      Tape tape, u64 nets, u64 rows, u64 m, u64 row) {
+// All layers of all networks over the tile. Network `m` has `net_floats` of `memory` from `m * stride` on, and its inputs
+// at their beginning. Its outputs begin at the offset that is returned. `count` rows are real.
+template <int ROWS, class Nets>
+INLINE u32 forward(const Network &net, const Nets &nets, float *memory, u32 stride, u32 count) {
     const int LD = Tile<ROWS>::LD;
+    float *here = memory, *there = memory + net.max_width * LD, *scratch = memory + norm_at<ROWS>(net);
     Layer layer = first_layer(net);
     u32 before = 0;
     for (u32 index = 0; index < net.n_layers; index++) {
         layer = next_layer(net, layer, index);
         const u32 n = layer.n;
-        const bool norm = layer.hidden && net.norm;
         const bool fused = layer.hidden && !net.tanh && !net.norm;
-        dense<ROWS>(here, layer.k, params + layer.weight, params + layer.bias, n, fused, there);
+        dense<ROWS>(nets, layer, fused, here, there, stride);
         __syncthreads();
-        if (norm) {
-            float *xhat = tape.h ? tape.xhat + tape_at(before, nets, rows, m, row, n) : 0;
-            float *inv = tape.h ? tape.inv_std + (index * nets + m) * rows + row : 0;
-            layer_norm<ROWS>(there, n, params + layer.gain, params + layer.shift, scratch, count, xhat, inv);
-        }
+        if (layer.hidden && net.norm) layer_norm<ROWS>(nets, layer, index, before, count, there, scratch, stride);
         if (layer.hidden && (net.tanh || net.norm)) {
-            for (u32 i = threadIdx.x; i < n * ROWS; i += blockDim.x) {
-                float *v = there + i / ROWS * LD + i % ROWS;
+            for (u32 i = threadIdx.x; i < nets.count() * n * ROWS; i += blockDim.x) {
+                float *v = there + i / (n * ROWS) * stride + i / ROWS % n * LD + i % ROWS;
                 *v = net.tanh ? tanh_(*v) : relu_(*v);
             }
             __syncthreads();
         }
-        if (layer.hidden && tape.h) {
-            float *out = tape.h + tape_at(before, nets, rows, m, row, n);
-            for (u32 i = threadIdx.x; i < n * count; i += blockDim.x) out[i] = there[i % n * LD + i / n];
+        if (layer.hidden) {
+            for (u32 i = threadIdx.x; i < nets.count() * n * count; i += blockDim.x) {
+                const u32 m = i / (n * count), at = i % (n * count);
+                if (nets.kept(m)) nets.kept_h(m, before, n)[at] = there[m * stride + at % n * LD + at / n];
+            }
         }
         before += n;
         float *swap = here;
         here = there;
         there = swap;
     }
-    return here;
+    return here - memory;
 }
 
 // Dueling head of column `r` of a tile: `Q = V + A - mean(A)` in place.

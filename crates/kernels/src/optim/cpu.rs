@@ -3,33 +3,29 @@
 use coact_core::math::whole_power;
 
 use super::{OptimStep, Rule};
+use crate::blocks::{BLOCK, BlockTree, LANES, tree_of_lanes};
 use crate::isa::per_isa;
 use crate::{Error, Isa};
 use std::ops::Range;
 
-const LANES: usize = 16;
-
 #[inline(always)]
 fn square_sum_body(x: &[f32]) -> f64 {
-    let mut lanes = [0.0_f64; LANES];
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    for block in blocks {
-        for i in 0..LANES {
-            let v = f64::from(block[i]);
-            lanes[i] = v.mul_add(v, lanes[i]);
+    let mut tree = BlockTree::new();
+    for block in x.chunks(BLOCK) {
+        let mut lanes = [0.0_f64; LANES];
+        let (whole, rest) = block.as_chunks::<LANES>();
+        for row in whole {
+            for i in 0..LANES {
+                let v = f64::from(row[i]);
+                lanes[i] = v.mul_add(v, lanes[i]);
+            }
         }
-    }
-    for (lane, &v) in lanes.iter_mut().zip(rest) {
-        *lane = f64::from(v).mul_add(f64::from(v), *lane);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
+        for (lane, &v) in lanes.iter_mut().zip(rest) {
+            *lane = f64::from(v).mul_add(f64::from(v), *lane);
         }
-        half /= 2;
+        tree.push(tree_of_lanes(lanes));
     }
-    lanes[0]
+    tree.sum()
 }
 
 per_isa! {

@@ -1,7 +1,8 @@
 //! Optimizer steps on flat buffers, as PyTorch defines them, with clipping and the check for non-finite gradients.
 //!
 //! Order: check, clip by value, clip each tensor by its norm, clip each partition by its global norm, step. Norms
-//! are sums of squares in `f64` (sixteen interleaved chains and a fixed tree), so they cannot overflow.
+//! are sums of squares in `f64`, so they cannot overflow: blocks of 512, sixteen interleaved chains and a fixed tree in each,
+//! and a tree of neighbors over blocks.
 //! Adam reads and writes 28 bytes a parameter.
 
 mod cpu;

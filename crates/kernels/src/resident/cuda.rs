@@ -1,18 +1,24 @@
 //! The learner's memory on the device, and its gradient steps.
 
 use super::{GradStep, Learned, ResidentConfig, ResidentState};
-use crate::cuda::{Column, Cuda, Grid, kernel_arguments};
+use crate::blocks::BLOCK;
+use crate::cuda::{Column, Cuda, Grid, MOST_SHARED_BYTES, kernel_arguments};
 use crate::error::check_len;
 use crate::optim::{AdamScalars, name_non_finite};
-use crate::update::cuda::{Between, Columns, Form, Home, Plan, TdArgs, TdGroup, flat_grid, huber_of, named};
+use crate::update::cuda::{
+    Between, Columns, Form, Home, Plan, RowsArgs, RowsGroup, huber_of, named, shared_out,
+};
+use crate::update::layout::Layout;
 use crate::update::{count_valid, means, samples_that_count};
 use crate::{Act, ActScratch, Error, Mixer, Rule, Update};
 use std::ops::Range;
 
 /// Threads of a block that clips a part.
 const CLIP_THREADS: u32 = 256;
-/// Bytes of its shared memory: a double a thread and one for the part.
-const CLIP_BYTES: u32 = 8 * (CLIP_THREADS + 1);
+/// Threads of a block that goes over parameters.
+const BLOCK_THREADS: u32 = 128;
+/// Bytes of shared memory of a block that sums: 64 chains, and a block of numbers.
+const SUM_BYTES: u32 = 8 * 64 + 4 * BLOCK as u32;
 
 /// `Step` of `step.cuh`.
 #[repr(C)]
@@ -46,15 +52,19 @@ struct Status {
     ran: u32,
 }
 
+impl Default for Status {
+    /// Before a step.
+    fn default() -> Self {
+        Self { error: u64::MAX, square: 0.0, total: [0.0; 4], terms: 0, least: u32::MAX, bad: 0, ran: 0 }
+    }
+}
+
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StepIo {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StepIo {
     pub(super) step: Step,
     status: Status,
 }
-
-/// Where the status begins.
-const STATUS_AT: u64 = 64;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -64,35 +74,62 @@ struct Span {
 }
 
 #[repr(C)]
-struct ClipArgs {
+#[derive(Debug, Clone, Copy)]
+struct SumGroup {
+    partials: u64,
+    start: u32,
+    end: u32,
+    chunks: u32,
+    unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SumArgs {
+    groups: u64,
+    grads: u64,
+    blocks: u64,
+    squares: u64,
+    sums: u64,
+    totals: u64,
+    pub(super) n_blocks: u32,
+    pub(super) n_totals: u32,
+    batch: u32,
+    n_groups: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ClipArgs {
     grads: u64,
     parts: u64,
     tensors: u64,
     first_tensor: u64,
+    first_block: u64,
+    squares: u64,
     factors: u64,
-    sums: u64,
-    counts: u64,
-    io: u64,
-    halt: u64,
     value: f32,
     tensor_norm: f32,
     global_norm: f32,
     eps: f32,
     n_parts: u32,
-    batch: u32,
-    n_counts: u32,
-    sum_mixer: u32,
+    unused: u32,
 }
 
 #[repr(C)]
-struct OptimArgs {
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OptimArgs {
     params: u64,
     target: u64,
     grads: u64,
     moments: [u64; 3],
-    parts: u64,
+    blocks: u64,
+    part_of: u64,
+    first_block: u64,
+    squares: u64,
+    totals: u64,
     factors: u64,
-    io: u64,
+    pub(super) io: u64,
     halt: u64,
     counts: u64,
     one_minus_beta1: f32,
@@ -101,15 +138,39 @@ struct OptimArgs {
     eps: f32,
     decay: f32,
     momentum: f32,
+    global_norm: f32,
+    clip_eps: f32,
     rule: u32,
     nesterov: u32,
-    n_params: u32,
-    n_parts: u32,
+    n_blocks: u32,
+    n_totals: u32,
     n_counts: u32,
-    unused: u32,
+    sum_mixer: u32,
 }
 
-kernel_arguments!(Step: 64, StepIo: 128, Span: 8, ClipArgs: 104, OptimArgs: 136);
+/// The end of a gradient step: what its launches are given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ending {
+    pub(super) sum: SumArgs,
+    pub(super) clip: ClipArgs,
+    pub(super) optim: OptimArgs,
+    /// Doubles of shared memory that a tree over blocks takes.
+    room: u32,
+}
+
+kernel_arguments!(Step: 64, StepIo: 128, Span: 8, SumGroup: 24, SumArgs: 64, ClipArgs: 80, OptimArgs: 176);
+
+impl Ending {
+    /// Whether values or tensors are clipped, which takes a launch of its own.
+    pub(super) fn clips(&self) -> bool {
+        self.optim.factors != 0
+    }
+
+    /// Bytes of shared memory of a block of `threads` that does any part of it.
+    pub(super) fn shared_bytes(&self, threads: u32) -> u32 {
+        SUM_BYTES.max(8 * (threads + self.room))
+    }
+}
 
 impl StepIo {
     pub(super) const BYTES: u64 = size_of::<Self>() as u64;
@@ -126,16 +187,13 @@ impl StepIo {
                 moves: u32::from(step.tau.is_some()),
                 ..Step::default()
             },
-            status: Status {
-                error: u64::MAX,
-                square: 0.0,
-                total: [0.0; 4],
-                terms: 0,
-                least: u32::MAX,
-                bad: 0,
-                ran: 0,
-            },
+            status: Status::default(),
         }
+    }
+
+    /// Code of the lowest bad row, if any.
+    pub(crate) fn fault(&self) -> Option<u64> {
+        Some(self.status.error).filter(|&code| code != u64::MAX)
     }
 }
 
@@ -168,14 +226,18 @@ pub struct Resident {
     /// Valid rows of each set, and samples with any; zero between steps that draw.
     counts: Column<u32>,
     pub(super) n_counts: usize,
-    td_groups: Column<TdGroup>,
+    rows_groups: Column<RowsGroup>,
+    sum_groups: Column<SumGroup>,
+    totals: Column<f64>,
     halt: Column<u32>,
     io: Column<StepIo>,
     pub(super) plans: Vec<Plan>,
-    pub(super) host_td: Vec<TdGroup>,
+    pub(super) layout: Option<Layout>,
+    host_rows: Vec<RowsGroup>,
     host_counts: Vec<u32>,
     pub(super) host_io: Vec<StepIo>,
     pub(super) ring: super::replay::Ring,
+    pub(super) together: super::learn::Together,
 }
 
 /// Parts and tensors on the device.
@@ -186,6 +248,14 @@ struct Spans {
     tensors: Column<Span>,
     first_tensor: Column<u32>,
     factors: Column<f32>,
+    /// Blocks of parameters, each inside of a part.
+    n_blocks: usize,
+    /// Of the part that has most.
+    most_blocks: usize,
+    blocks: Column<Span>,
+    part_of: Column<u32>,
+    first_block: Column<u32>,
+    squares: Column<f64>,
     tensors_on_host: Vec<Range<usize>>,
 }
 
@@ -212,6 +282,19 @@ impl Spans {
             tensors_on_host: if config.tensors.is_empty() { all.clone() } else { config.tensors.clone() },
             ..Self::default()
         };
+        let (mut blocks, mut part_of, mut first_block) = (Vec::new(), Vec::new(), vec![0]);
+        for (p, part) in parts.iter().enumerate() {
+            let starts = part.clone().step_by(BLOCK);
+            blocks.extend(starts.map(|start| start..part.end.min(start + BLOCK)));
+            part_of.resize(blocks.len(), p as u32);
+            own.most_blocks = own.most_blocks.max(blocks.len() - first_block[p] as usize);
+            first_block.push(blocks.len() as u32);
+        }
+        own.n_blocks = blocks.len();
+        own.blocks.upload(gpu, &spans(&blocks))?;
+        own.part_of.upload(gpu, &part_of)?;
+        own.first_block.upload(gpu, &first_block)?;
+        own.squares.fit(gpu, own.n_blocks)?;
         own.parts.upload(gpu, &spans(parts))?;
         own.tensors.upload(gpu, &spans(tensors))?;
         own.first_tensor.upload(gpu, &first)?;
@@ -251,14 +334,18 @@ impl Cuda {
             sums: Column::default(),
             counts: Column::default(),
             n_counts,
-            td_groups: Column::default(),
+            rows_groups: Column::default(),
+            sum_groups: Column::default(),
+            totals: Column::default(),
             halt: Column::default(),
             io: Column::default(),
             plans: Vec::new(),
-            host_td: Vec::new(),
+            layout: None,
+            host_rows: Vec::new(),
             host_counts: Vec::new(),
             host_io: Vec::new(),
             ring: super::replay::Ring::default(),
+            together: super::learn::Together::default(),
         };
         for column in [&mut own.params, &mut own.target_params, &mut own.grads] {
             column.fit(self, n_params)?;
@@ -267,6 +354,7 @@ impl Cuda {
             moment.upload(self, &vec![0.0; if used { n_params } else { 0 }])?;
         }
         own.counts.upload(self, &vec![0; n_counts])?;
+        own.halt.upload(self, &[0])?;
         Ok(own)
     }
 
@@ -324,12 +412,14 @@ impl Cuda {
         let counts = learner.count(self, call)?;
         if batch == 0 {
             learner.grads.upload(self, &vec![0.0; learner.n_params])?;
+            learner.plans.clear();
         } else {
             learner.plan_batch(self, call, counts)?;
             let args = learner.columns(self, call, io)?;
             learner.gradients(self, &args)?;
         }
-        learner.optimize(self, io, batch)?;
+        let ending = learner.ending(self, batch)?;
+        learner.finish_step(self, &ending, io)?;
         learner.priority.download(self, call.priority)?;
         learner.finish(self)?;
         learner.outcome(self, 0, |code| named(code, call.groups))
@@ -405,7 +495,6 @@ impl Resident {
     /// What to launch for a batch of the host.
     fn plan_batch(&mut self, gpu: &Cuda, call: &Update<'_, '_>, counts: u64) -> Result<(), Error> {
         self.plans.clear();
-        self.host_td.clear();
         self.ring.forget_plan();
         for (g, group) in call.groups.iter().enumerate() {
             check_len("grads", "[C, S, P]", self.groups[g].range.len(), group.grads.len())?;
@@ -426,97 +515,148 @@ impl Resident {
         let mut between = std::mem::take(&mut self.groups[g].between);
         let plan = Plan::new(gpu, self.form(g), batch, self.home(g), data, &mut between);
         self.groups[g].between = between;
-        let plan = plan?;
-        self.host_td.push(plan.td);
-        self.plans.push(plan);
+        self.plans.push(plan?);
         Ok(())
     }
 
-    /// What targets are formed from, but for where samples lie.
-    pub(super) fn td_args(&mut self, gpu: &Cuda, batch: usize) -> Result<TdArgs, Error> {
-        Ok(TdArgs {
-            groups: self.td_groups.upload(gpu, &self.host_td)?,
+    /// What rows are told, but for where samples lie.
+    pub(super) fn rows_args(&mut self, gpu: &Cuda, batch: usize) -> Result<RowsArgs, Error> {
+        let forms = (0..self.groups.len()).map(|g| self.form(g));
+        let layout = Layout::of(forms, batch, self.config.double_q)?;
+        shared_out(&self.plans, &layout, &mut self.host_rows);
+        let (samples, q_at, row_at) = (layout.samples, layout.q_at, layout.row_at);
+        self.layout = Some(layout);
+        Ok(RowsArgs {
+            groups: self.rows_groups.upload(gpu, &self.host_rows)?,
             priority: self.priority.fit(gpu, batch)?,
             sums: self.sums.fit(gpu, 4 * batch)?,
-            n_groups: self.host_td.len() as u32,
+            n_groups: self.host_rows.len() as u32,
             batch: batch as u32,
             double_q: u32::from(self.config.double_q),
             sum_mixer: u32::from(self.config.mixer == Mixer::Sum),
             huber: huber_of(self.config.loss),
-            ..TdArgs::default()
+            samples,
+            q_at,
+            row_at,
+            ..RowsArgs::default()
         })
     }
 
     /// Uploads what all groups have in common.
-    fn columns(&mut self, gpu: &Cuda, call: &Update<'_, '_>, io: u64) -> Result<TdArgs, Error> {
-        Ok(TdArgs {
+    fn columns(&mut self, gpu: &Cuda, call: &Update<'_, '_>, io: u64) -> Result<RowsArgs, Error> {
+        Ok(RowsArgs {
             weight: self.weight.upload(gpu, call.weight)?,
             team_reward: self.team_reward.upload(gpu, call.team_reward)?,
             team_discount: self.team_discount.upload(gpu, call.team_discount)?,
-            error: io + STATUS_AT,
-            ..self.td_args(gpu, call.batch)?
+            io,
+            ..self.rows_args(gpu, call.batch)?
         })
     }
 
-    /// The arguments for draws of the step whose numbers lie at `io`.
-    pub(super) fn of_step(args: TdArgs, io: u64) -> TdArgs {
-        TdArgs { io, error: io + STATUS_AT, ..args }
-    }
-
-    /// Launches everything up to the gradients.
-    pub(super) fn gradients(&self, gpu: &Cuda, args: &TdArgs) -> Result<(), Error> {
-        for plan in &self.plans {
-            gpu.go_forward(plan, self.config.double_q)?;
+    /// Launches everything up to the gradients of chunks.
+    pub(super) fn gradients(&self, gpu: &Cuda, args: &RowsArgs) -> Result<(), Error> {
+        if let Some(layout) = &self.layout {
+            // SAFETY: the plans made columns as long as the shapes need, and those of the batch were checked.
+            unsafe { gpu.go_over_rows(layout, args) }?;
         }
-        // SAFETY: the plans made columns as long as the shapes need, and those of the batch were checked.
-        unsafe { gpu.form_targets(args) }?;
-        self.plans.iter().try_for_each(|plan| gpu.go_backward(plan))
+        self.plans.iter().try_for_each(|plan| gpu.sum_chunks(plan))
     }
 
-    /// Launches clipping and the optimizer's step.
-    pub(super) fn optimize(&self, gpu: &Cuda, io: u64, batch: usize) -> Result<(), Error> {
+    /// What the end of a step is given. Without plans the gradients are those that are there.
+    pub(super) fn ending(&mut self, gpu: &Cuda, batch: usize) -> Result<Ending, Error> {
+        let sum_groups: Vec<SumGroup> = self
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(g, group)| {
+                let home = self.home(g).grads;
+                let plan = self.plans.get(g);
+                SumGroup {
+                    partials: plan.map_or(home, Plan::partials),
+                    start: group.range.start as u32,
+                    end: group.range.end as u32,
+                    chunks: plan.map_or(1, |p| p.chunks),
+                    unused: 0,
+                }
+            })
+            .collect();
+        let n_totals = batch.div_ceil(BLOCK);
+        let Spans { n_parts, n_blocks, most_blocks, .. } = self.spans;
+        let room = most_blocks.max(n_totals).max(1);
+        if 8 * (room + CLIP_THREADS as usize) > MOST_SHARED_BYTES as usize {
+            let text =
+                format!("a part of {} parameters to be clipped together; use the cpu", most_blocks * BLOCK);
+            return Err(Error::Shape(text));
+        }
         let clip = self.config.clip;
-        let n_parts = self.spans.n_parts as u32;
-        let args = ClipArgs {
+        let clips = clip.value.is_some() || clip.tensor_norm.is_some();
+        let sum = SumArgs {
+            groups: self.sum_groups.upload(gpu, &sum_groups)?,
             grads: self.grads.at(),
+            blocks: self.spans.blocks.at(),
+            squares: self.spans.squares.at(),
+            sums: self.sums.at(),
+            totals: self.totals.fit(gpu, 4 * n_totals)?,
+            n_blocks: n_blocks as u32,
+            n_totals: n_totals as u32,
+            batch: batch as u32,
+            n_groups: sum_groups.len() as u32,
+        };
+        let clip_args = ClipArgs {
+            grads: sum.grads,
             parts: self.spans.parts.at(),
             tensors: self.spans.tensors.at(),
             first_tensor: self.spans.first_tensor.at(),
+            first_block: self.spans.first_block.at(),
+            squares: sum.squares,
             factors: self.spans.factors.at(),
-            sums: self.sums.at(),
-            counts: self.counts.at(),
-            io,
-            halt: self.halt.at(),
             value: clip.value.unwrap_or(0.0),
             tensor_norm: clip.tensor_norm.unwrap_or(0.0),
             global_norm: clip.global_norm.unwrap_or(0.0),
             eps: clip.eps,
-            n_parts,
-            batch: batch as u32,
-            n_counts: self.n_counts as u32,
-            sum_mixer: u32::from(self.config.mixer == Mixer::Sum),
+            n_parts: n_parts as u32,
+            unused: 0,
         };
-        let grid = Grid { blocks: (n_parts + 1, 1, 1), threads: CLIP_THREADS, shared_bytes: CLIP_BYTES };
-        let kernels = gpu.kernels();
-        // SAFETY: all columns were made as long as the number of parameters, parts and samples.
-        unsafe { gpu.launch("clip gradients", &kernels.optim_clip, grid, &args) }?;
-        let args = OptimArgs {
+        let optim = OptimArgs {
             params: self.params.at(),
             target: self.target_params.at(),
-            grads: args.grads,
+            grads: sum.grads,
             moments: [0, 1, 2].map(|m| self.moments[m].at()),
-            parts: args.parts,
-            factors: args.factors,
-            io,
-            halt: args.halt,
-            counts: args.counts,
-            n_params: self.n_params as u32,
-            n_parts,
-            n_counts: args.n_counts,
+            blocks: sum.blocks,
+            part_of: self.spans.part_of.at(),
+            first_block: clip_args.first_block,
+            squares: sum.squares,
+            totals: sum.totals,
+            factors: if clips { clip_args.factors } else { 0 },
+            halt: self.halt.at(),
+            counts: self.counts.at(),
+            global_norm: clip_args.global_norm,
+            clip_eps: clip.eps,
+            n_blocks: sum.n_blocks,
+            n_totals: sum.n_totals,
+            n_counts: self.n_counts as u32,
+            sum_mixer: u32::from(self.config.mixer == Mixer::Sum),
             ..rule_args(self.config.rule)
         };
+        Ok(Ending { sum, clip: clip_args, optim, room: room as u32 })
+    }
+
+    /// Launches the sum over chunks, clipping and the optimizer's step.
+    pub(super) fn finish_step(&self, gpu: &Cuda, ending: &Ending, io: u64) -> Result<(), Error> {
+        let kernels = gpu.kernels();
+        let Ending { sum, clip, optim, room } = ending;
+        let grid = |blocks, threads, shared_bytes| Grid { blocks: (blocks, 1, 1), threads, shared_bytes };
+        let blocks = grid(sum.n_blocks + sum.n_totals, BLOCK_THREADS, SUM_BYTES);
+        // SAFETY: all columns were made as long as the number of parameters, parts, blocks and samples.
+        unsafe { gpu.launch("sum gradients", &kernels.optim_sum, blocks, sum) }?;
+        if ending.clips() {
+            let parts = grid(clip.n_parts, CLIP_THREADS, 8 * (CLIP_THREADS + room));
+            // SAFETY: as above.
+            unsafe { gpu.launch("clip gradients", &kernels.optim_clip, parts, clip) }?;
+        }
+        let blocks = grid(sum.n_blocks, BLOCK_THREADS, 8 * room);
         // SAFETY: as above.
-        unsafe { gpu.launch("move parameters", &kernels.optim_step, flat_grid(self.n_params), &args) }
+        unsafe { gpu.launch("move parameters", &kernels.optim_step, blocks, &OptimArgs { io, ..*optim }) }
     }
 
     /// Gets what the steps told, and waits for it.
@@ -532,8 +672,8 @@ impl Resident {
         fault: impl FnOnce(u64) -> Error,
     ) -> Result<Learned, Error> {
         let status = self.host_io[k].status;
-        if status.error != u64::MAX {
-            return Err(fault(status.error));
+        if let Some(code) = self.host_io[k].fault() {
+            return Err(fault(code));
         }
         let stats = means(status.total, status.terms as usize);
         if status.ran == 0 && stats.loss.is_finite() {
@@ -547,29 +687,7 @@ impl Resident {
 
 /// The part of the arguments that a rule says.
 fn rule_args(rule: Rule) -> OptimArgs {
-    let none = OptimArgs {
-        params: 0,
-        target: 0,
-        grads: 0,
-        moments: [0; 3],
-        parts: 0,
-        factors: 0,
-        io: 0,
-        halt: 0,
-        counts: 0,
-        one_minus_beta1: 0.0,
-        beta2: 0.0,
-        one_minus_beta2: 0.0,
-        eps: 0.0,
-        decay: 0.0,
-        momentum: 0.0,
-        rule: 0,
-        nesterov: 0,
-        n_params: 0,
-        n_parts: 0,
-        n_counts: 0,
-        unused: 0,
-    };
+    let none = OptimArgs::default();
     match rule {
         Rule::Adam { beta1, beta2, eps, weight_decay, decoupled } => OptimArgs {
             one_minus_beta1: 1.0 - beta1,

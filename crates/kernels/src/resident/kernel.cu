@@ -70,8 +70,7 @@ INLINE u32 find_cell(const RingArgs &args, u64 mass) {
 }
 
 // One draw from each of the equal parts of the total, as `PrioritySums::stratified`.
-INLINE u32 draw_prioritized(const RingArgs &args, u32 b) {
-    const Step &s = args.io->step;
+INLINE u32 draw_prioritized(const RingArgs &args, const Step &s, u32 b) {
     u64 total = 0;
     for (u32 k = 0; k < FAN; k++) total += args.sums[args.n_levels - 1][k];
     u32 key[4], w[4];
@@ -84,8 +83,7 @@ INLINE u32 draw_prioritized(const RingArgs &args, u32 b) {
     return find_cell(args, mass < total ? mass : total - 1);
 }
 
-INLINE u32 draw_uniform(const RingArgs &args, u32 b) {
-    const Step &s = args.io->step;
+INLINE u32 draw_uniform(const RingArgs &args, const Step &s, u32 b) {
     u32 w[4];
     philox4(b / 2, s.position_low, 0, PURPOSE_REPLAY << 24 | (s.position_high & 0xffffffu), s.key0, s.key1, w);
     const u64 word = b % 2 ? (u64)w[3] << 32 | w[2] : (u64)w[1] << 32 | w[0];
@@ -93,14 +91,14 @@ INLINE u32 draw_uniform(const RingArgs &args, u32 b) {
     return s.head >= age ? s.head - age : s.head + args.n_cells - age;
 }
 
-// Grid: samples, one a thread. Where each lies, and how many rows count.
-KERNEL(replay_draw, RingArgs) {
+// Block `block` of samples, one a thread. Where each lies, and how many rows count.
+INLINE void draw_of_step(const RingArgs &args, StepIo *io, u32 block) {
     DYNAMIC_SHARED(u32, counts);
     for (u32 i = threadIdx.x; i < args.n_counts; i += blockDim.x) counts[i] = 0;
     __syncthreads();
-    const u32 b = blockIdx.x * blockDim.x + threadIdx.x;
+    const u32 b = block * blockDim.x + threadIdx.x;
     if (b < args.batch) {
-        const u32 cell = args.leaves ? draw_prioritized(args, b) : draw_uniform(args, b);
+        const u32 cell = args.leaves ? draw_prioritized(args, io->step, b) : draw_uniform(args, io->step, b);
         const u32 *row = args.words + (u64)cell * args.width;
         const u32 code = row[args.next_at];
         const u32 *later = 0;
@@ -115,7 +113,7 @@ KERNEL(replay_draw, RingArgs) {
         args.cell[b] = cell;
         if (args.leaves) {
             args.leaf[b] = args.leaves[cell];
-            atomicMin(&args.io->status.least, args.leaves[cell]);
+            atomicMin(&io->status.least, args.leaves[cell]);
         }
         u32 set = 0;
         bool any = false;
@@ -136,10 +134,13 @@ KERNEL(replay_draw, RingArgs) {
         if (counts[i]) atomicAdd(&args.counts[i], counts[i]);
 }
 
-// Grid: samples, one a thread. `(|td| + eps)^alpha` as `coact_replay::leaf_of`. Draws ascend, so equal ones are neighbors,
-// and the last of them counts.
-KERNEL(replay_priorities, RingArgs) {
-    const u32 b = blockIdx.x * blockDim.x + threadIdx.x;
+// Grid: blocks of samples.
+KERNEL(replay_draw, RingArgs) { draw_of_step(args, args.io, blockIdx.x); }
+
+// Block `block` of samples, one a thread. `(|td| + eps)^alpha` as `coact_replay::leaf_of`. Draws ascend, so equal ones are
+// neighbors, and the last of them counts.
+INLINE void prioritize_of_step(const RingArgs &args, u32 block) {
+    const u32 b = block * blockDim.x + threadIdx.x;
     if (b >= args.batch || *args.halt) return;
     float x = args.td[b] + args.eps;
     x = x < LEAST_NORMAL ? LEAST_NORMAL : x > 3.402823466e38f ? 3.402823466e38f : x;
@@ -150,3 +151,6 @@ KERNEL(replay_priorities, RingArgs) {
     if (b + 1 < args.batch && args.cell[b + 1] == args.cell[b]) return;
     set_leaf(args, args.cell[b], leaf);
 }
+
+// Grid: blocks of samples.
+KERNEL(replay_priorities, RingArgs) { prioritize_of_step(args, blockIdx.x); }

@@ -1,6 +1,6 @@
 //! A Q-learner whose memory stays on a GPU: parameters, targets, moments of the optimizer, and, on request, the replay ring.
 //! One gradient step is one sequence of launches (draw, forward, targets, backward, gradients, clipping, step, priorities);
-//! several are one captured graph. The host sends learning rates and what is new in the ring, and gets back what the
+//! several are one captured graph, or one cooperative launch ([`StepForm`]). The host sends learning rates and what is new in the ring, and gets back what the
 //! statistics need; parameters come down when somebody reads them.
 //!
 //! The numbers are those of [`Backend::update`], [`Backend::optim_step`] and [`Backend::blend`] on the processor, to the bit.
@@ -9,10 +9,14 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(feature = "cuda")]
+mod learn;
+#[cfg(feature = "cuda")]
 mod replay;
 
 #[cfg(feature = "cuda")]
 pub use cuda::Resident;
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::StepIo;
 
 /// A Q-learner on a GPU. This build has no code for one, so there is no value of this type.
 #[cfg(not(feature = "cuda"))]
@@ -36,6 +40,17 @@ pub struct ResidentGroup {
     pub n_critics: usize,
 }
 
+/// How several gradient steps are launched. The numbers are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepForm {
+    /// A graph with a node for each phase of each step.
+    #[default]
+    Graph,
+    /// One cooperative launch with a barrier of all blocks between phases, where blocks take tiles of eight rows (some 4,000
+    /// rows of a network and fewer); else a graph.
+    Cooperative,
+}
+
 /// What a resident learner learns, and how. Parameters of the groups follow each other.
 #[derive(Debug, Clone)]
 pub struct ResidentConfig {
@@ -55,6 +70,8 @@ pub struct ResidentConfig {
     pub partitions: Vec<Range<usize>>,
     /// The tensors, ascending, each inside of one part; they cover all. Empty: each part is one.
     pub tensors: Vec<Range<usize>>,
+    /// How several steps are launched.
+    pub form: StepForm,
 }
 
 /// Everything that the host may read of a resident learner, or replace. P parameters of all groups. Empty ones are left.

@@ -1,12 +1,12 @@
 //! The replay ring on the device: what is new goes up, indices are drawn and rows gathered there, priorities stay there.
 //! Several gradient steps are one graph, captured once and launched as often as nothing moves in memory.
 
-use super::cuda::{Resident, StepIo};
+use super::cuda::{Ending, Resident, StepIo};
 use super::{Draws, GradStep, Learned, RingView};
 use crate::Error;
 use crate::cuda::{Column, Cuda, failed, kernel_arguments};
 use crate::error::check_len;
-use crate::update::cuda::{Data, Fault, Samples, TdArgs, flat_grid};
+use crate::update::cuda::{Data, Fault, RowsArgs, Samples, flat_grid};
 use coact_core::rng::key_of;
 use cudarc::driver::{CudaGraph, sys};
 
@@ -28,7 +28,7 @@ struct GroupBits {
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-struct RingArgs {
+pub(super) struct RingArgs {
     words: u64,
     finals: u64,
     leaves: u64,
@@ -50,8 +50,8 @@ struct RingArgs {
     seen: u32,
     next_at: u32,
     n_groups: u32,
-    n_counts: u32,
-    batch: u32,
+    pub(super) n_counts: u32,
+    pub(super) batch: u32,
     first: u32,
     window: u32,
     newest: u32,
@@ -73,6 +73,14 @@ impl std::fmt::Debug for Graph {
     }
 }
 
+/// What is launched for a gradient step on a batch that is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Draw {
+    pub(super) ring: RingArgs,
+    pub(super) rows: RowsArgs,
+    pub(super) ending: Ending,
+}
+
 /// A ring on the device, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -91,7 +99,7 @@ pub(super) struct Ring {
     /// Moments whose priorities are here, and the revision of the host's.
     leaves_of: Option<(u64, u64)>,
     /// What is launched, if it was planned: for batches of this size.
-    plan: Option<(usize, RingArgs, TdArgs)>,
+    plan: Option<Draw>,
     /// Graphs by the number of their steps.
     graphs: Vec<(usize, Graph)>,
 }
@@ -365,7 +373,7 @@ impl Resident {
 
     /// The steps in `host_io`, drawn from the ring.
     fn learn_drawn(&mut self, gpu: &Cuda, view: &RingView<'_>, batch: usize) -> Result<(), Error> {
-        if self.ring.plan.as_ref().is_none_or(|(size, ..)| *size != batch) {
+        if self.ring.plan.as_ref().is_none_or(|draw| draw.ring.batch as usize != batch) {
             self.plan_draws(gpu, view, batch)?;
         }
         let before = self.io_at();
@@ -373,18 +381,19 @@ impl Resident {
         if io != before {
             self.ring.forget_graphs();
         }
-        let Some((_, mut ring_args, mut td_args)) = self.ring.plan else { return Ok(()) };
-        self.ring.sync_leaves(gpu, view, &ring_args)?;
-        (ring_args.halt, td_args.io) = (self.halt_at(), io);
+        let Some(draw) = self.ring.plan else { return Ok(()) };
+        self.ring.sync_leaves(gpu, view, &draw.ring)?;
         let n_steps = self.host_io.len();
-        if gpu.is_timing() {
-            self.launch_draws(gpu, ring_args, td_args, io, n_steps)?;
+        if self.goes_together() {
+            self.learn_together(gpu, &draw, io, n_steps)?;
+        } else if gpu.is_timing() {
+            self.launch_draws(gpu, &draw, io, n_steps)?;
         } else {
             let known = self.ring.graphs.iter().position(|(n, _)| *n == n_steps);
             let at = match known {
                 Some(at) => at,
                 None => {
-                    let graph = self.capture(gpu, ring_args, td_args, io, n_steps)?;
+                    let graph = self.capture(gpu, &draw, io, n_steps)?;
                     self.ring.graphs.push((n_steps, graph));
                     self.ring.graphs.len() - 1
                 }
@@ -395,18 +404,11 @@ impl Resident {
         self.finish(gpu)
     }
 
-    fn capture(
-        &self,
-        gpu: &Cuda,
-        ring_args: RingArgs,
-        td_args: TdArgs,
-        io: u64,
-        n_steps: usize,
-    ) -> Result<Graph, Error> {
+    fn capture(&self, gpu: &Cuda, draw: &Draw, io: u64, n_steps: usize) -> Result<Graph, Error> {
         let what = "capture gradient steps";
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         gpu.stream().begin_capture(mode).map_err(|e| failed(what, e))?;
-        let launched = self.launch_draws(gpu, ring_args, td_args, io, n_steps);
+        let launched = self.launch_draws(gpu, draw, io, n_steps);
         // Ended in any case, or nothing else could be launched.
         let graph = gpu.stream().end_capture(sys::CUgraphInstantiate_flags(0));
         launched?;
@@ -417,27 +419,19 @@ impl Resident {
     }
 
     /// All launches of `n_steps` gradient steps, whose numbers lie at `io`.
-    fn launch_draws(
-        &self,
-        gpu: &Cuda,
-        ring_args: RingArgs,
-        td_args: TdArgs,
-        io: u64,
-        n_steps: usize,
-    ) -> Result<(), Error> {
-        let batch = ring_args.batch as usize;
+    fn launch_draws(&self, gpu: &Cuda, draw: &Draw, io: u64, n_steps: usize) -> Result<(), Error> {
         let kernels = gpu.kernels();
         for k in 0..n_steps as u64 {
             let io = io + k * StepIo::BYTES;
-            let args = RingArgs { io, ..ring_args };
-            let mut grid = flat_grid(batch);
+            let args = RingArgs { io, ..draw.ring };
+            let mut grid = flat_grid(args.batch as usize);
             grid.shared_bytes = 4 * args.n_counts;
             // SAFETY: the ring was checked, and every column is as long as the batch or the ring.
             unsafe { gpu.launch("draw from replay", &kernels.replay_draw, grid, &args) }?;
-            self.gradients(gpu, &Self::of_step(td_args, io))?;
-            self.optimize(gpu, io, batch)?;
+            self.gradients(gpu, &RowsArgs { io, ..draw.rows })?;
+            self.finish_step(gpu, &draw.ending, io)?;
             if args.leaves != 0 {
-                let grid = flat_grid(batch);
+                let grid = flat_grid(args.batch as usize);
                 // SAFETY: as above.
                 unsafe { gpu.launch("store priorities", &kernels.replay_priorities, grid, &args) }?;
             }
@@ -464,7 +458,6 @@ impl Resident {
         let mut ring_args = self.ring.args(gpu, view, batch)?;
         (ring_args.counts, ring_args.n_counts) = (counts, self.n_counts as u32);
         self.plans.clear();
-        self.host_td.clear();
         for (g, words) in view.groups.iter().enumerate() {
             let data = Data {
                 samples: Samples {
@@ -485,14 +478,15 @@ impl Resident {
             };
             self.plan_group(gpu, g, batch, data)?;
         }
-        let td_args = TdArgs {
+        let rows = RowsArgs {
             leaf: if ring_args.leaves == 0 { 0 } else { ring_args.leaf },
             team_reward_at: view.team_reward as u32,
             team_discount_at: view.team_discount as u32,
-            ..self.td_args(gpu, batch)?
+            ..self.rows_args(gpu, batch)?
         };
-        ring_args.td = self.priority.at();
-        self.ring.plan = Some((batch, ring_args, td_args));
+        (ring_args.td, ring_args.halt) = (self.priority.at(), self.halt_at());
+        let ending = self.ending(gpu, batch)?;
+        self.ring.plan = Some(Draw { ring: ring_args, rows, ending });
         Ok(())
     }
 

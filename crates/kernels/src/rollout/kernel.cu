@@ -122,8 +122,7 @@ template <int ROWS> INLINE void rollout_policy(const RolloutArgs &args) {
     const Network &net = args.net;
     const u32 n = args.env.n_agents, d = args.env.obs_width, tile = ROWS / n;
     const u32 first = blockIdx.x * tile, count = min_(tile, args.n_envs - first), rows = count * n;
-    float *here = memory, *there = memory + net.max_width * LD, *scratch = memory + norm_at<ROWS>(net);
-    float *copies = scratch + (net.norm ? 17 * ROWS : 0);
+    float *copies = memory + net_floats<ROWS>(net);
     for (u32 e = threadIdx.x; e < count; e += blockDim.x) load_copy(args, copy_at(args.env, copies, tile, e), first + e);
     __syncthreads();
     for (u32 t = 0; t < args.steps; t++) {
@@ -131,12 +130,12 @@ template <int ROWS> INLINE void rollout_policy(const RolloutArgs &args) {
         for (u32 i = threadIdx.x; i < d * ROWS; i += blockDim.x) {
             const u32 r = i / d, k = i % d;
             const float x = r < rows ? seen(args.env, copies + r / n, tile, r % n, k) : 0.0f;
-            here[k * LD + r] = x;
+            memory[k * LD + r] = x;
             if (args.obs && r < rows) args.obs[(row0 + r) * d + k] = x;
         }
         __syncthreads();
-        const Tape none = {0, 0, 0};
-        float *q = forward<ROWS>(net, args.params, here, there, scratch, rows, none, 0, 0, 0, 0);
+        const Solo solo = {args.params};
+        float *q = memory + forward<ROWS>(net, solo, memory, 0, rows);
         if (net.dueling) {
             for (u32 r = threadIdx.x; r < rows; r += blockDim.x) dueling_(q + r, LD, net.n_actions);
             __syncthreads();

@@ -4,6 +4,7 @@
 
 use super::block::{GroupLane, Job, Lane};
 use super::{GroupBatch, Update, UpdateStats};
+use crate::blocks::{BLOCK, BlockTree, LANES, tree_of_lanes};
 use crate::buffer::{Buffer, Shared};
 use crate::chunks::stretch_of;
 use crate::mlp::{CHUNK_ROWS, grads_rows, transpose_weights};
@@ -335,12 +336,7 @@ unsafe fn part_of<'a>(ptr: *mut f32, len: usize) -> &'a mut [f32] {
 }
 
 pub(super) fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {
-    let mut total = [0.0_f64; 4];
-    for sample in sums.chunks_exact(4).take(call.batch) {
-        for (t, &v) in total.iter_mut().zip(sample) {
-            *t += f64::from(v);
-        }
-    }
+    let total = totals(&sums[..4 * call.batch]);
     let terms = match call.mixer {
         Mixer::Independent => {
             call.groups.iter().map(|g| g.valid.iter().filter(|&&v| v).count()).sum::<usize>()
@@ -348,6 +344,23 @@ pub(super) fn stats(call: &Update<'_, '_>, sums: &[f32]) -> UpdateStats {
         Mixer::Sum => samples_that_count(call.groups, call.batch),
     };
     means(total, terms)
+}
+
+/// Sums over samples of their four measures, in the order of [`crate::blocks`].
+fn totals(sums: &[f32]) -> [f64; 4] {
+    let mut trees = [(); 4].map(|()| BlockTree::new());
+    for block in sums.chunks(4 * BLOCK) {
+        let mut lanes = [[0.0_f64; LANES]; 4];
+        for (b, sample) in block.chunks_exact(4).enumerate() {
+            for (lanes, &v) in lanes.iter_mut().zip(sample) {
+                lanes[b % LANES] += f64::from(v);
+            }
+        }
+        for (tree, lanes) in trees.iter_mut().zip(lanes) {
+            tree.push(tree_of_lanes(lanes));
+        }
+    }
+    trees.map(|tree| tree.sum())
 }
 
 /// Samples with a row that counts.

@@ -1,19 +1,19 @@
-//! `update` on a GPU: the batch up, five launches, gradients and priorities down. The launches are those of `kernel.cu`;
-//! what they are given here is what the CPU's plan gives its threads.
+//! `update` on a GPU: the batch up, three kinds of launches, gradients and priorities down. The launches are those of
+//! `kernel.cu`; what they are given here is what the CPU's plan gives its threads.
 
 use super::cpu::{count_valid, samples_of_chunk, stats};
+use super::layout::{Layout, Shares};
 use super::{GroupBatch, Update, UpdateScratch, UpdateStats};
 use crate::cuda::{Column, Cuda, Grid, Mirror, Network, bytes, kernel_arguments};
+use crate::resident::StepIo;
 use crate::{Error, Loss, Mixer, QShape};
 
-/// Threads of a block that goes over rows.
-const ROW_THREADS: u32 = 128;
-/// Threads of a block that goes over gradients: four by four of a tile each.
-const GRAD_THREADS: u32 = 256;
-/// Side of a tile of gradients.
-const SIDE: usize = 64;
+/// Threads of a block that goes over gradients: 16 by 16 of a tile.
+pub(crate) const GRAD_THREADS: u32 = 256;
 /// Threads of a block that goes over samples or parameters.
 const FLAT_THREADS: u32 = 128;
+/// Blocks from which on a device is full.
+const FULL: usize = 132;
 
 /// Activations of hidden layers on the device.
 #[repr(C)]
@@ -41,28 +41,14 @@ pub(crate) struct Samples {
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-struct ForwardArgs {
+pub(crate) struct RowsGroup {
     net: Network,
     params: u64,
     target_params: u64,
-    samples: Samples,
     tape: Tape,
-    q: u64,
-    next_target: u64,
-    next_online: u64,
-    n_sets: u32,
-    n_critics: u32,
-    rows: u32,
-    unused: u32,
-}
-
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TdGroup {
-    q: u64,
-    next_target: u64,
-    next_online: u64,
     d_out: u64,
+    dz: u64,
+    d_norm: u64,
     next_mask: u64,
     action: u64,
     reward: u64,
@@ -73,19 +59,19 @@ pub(crate) struct TdGroup {
     n_sets: u32,
     n_critics: u32,
     rows: u32,
-    n_actions: u32,
-    out: u32,
-    dueling: u32,
     masked: u32,
     mask_at: u32,
     action_at: u32,
     reward_at: u32,
     discount_at: u32,
+    sets: u32,
+    passes: u32,
+    first_agent: u32,
 }
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct TdArgs {
+pub(crate) struct RowsArgs {
     pub(crate) groups: u64,
     pub(crate) weight: u64,
     pub(crate) team_reward: u64,
@@ -94,31 +80,21 @@ pub(crate) struct TdArgs {
     pub(crate) io: u64,
     pub(crate) priority: u64,
     pub(crate) sums: u64,
-    pub(crate) error: u64,
     pub(crate) n_groups: u32,
     pub(crate) batch: u32,
     pub(crate) double_q: u32,
     pub(crate) sum_mixer: u32,
     pub(crate) huber: f32,
+    pub(crate) samples: u32,
+    pub(crate) q_at: u32,
+    pub(crate) row_at: u32,
     pub(crate) team_reward_at: u32,
     pub(crate) team_discount_at: u32,
-    pub(crate) unused: u32,
 }
 
 #[repr(C)]
-struct BackwardArgs {
-    net: Network,
-    params: u64,
-    tape: Tape,
-    d_out: u64,
-    dz: u64,
-    d_norm: u64,
-    nets: u32,
-    rows: u32,
-}
-
-#[repr(C)]
-struct GradArgs {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GradArgs {
     net: Network,
     samples: Samples,
     tape: Tape,
@@ -140,9 +116,7 @@ struct TreeArgs {
     chunks: u32,
 }
 
-kernel_arguments!(
-    Samples: 56, ForwardArgs: 200, TdGroup: 176, TdArgs: 104, BackwardArgs: 128, GradArgs: 192, TreeArgs: 24
-);
+kernel_arguments!(Samples: 56, RowsGroup: 272, RowsArgs: 104, GradArgs: 192, TreeArgs: 24);
 
 /// Networks of a group, and agents that have them.
 #[derive(Debug, Clone, Copy)]
@@ -226,9 +200,6 @@ pub(crate) struct Between {
     inv_std: Column<f32>,
     dz: Column<f32>,
     d_norm: Column<f32>,
-    q: Column<f32>,
-    next_target: Column<f32>,
-    next_online: Column<f32>,
     d_out: Column<f32>,
     partials: Column<f32>,
 }
@@ -253,10 +224,10 @@ pub(super) struct UpdateMemory {
     team_discount: Column<f32>,
     priority: Column<f32>,
     sums: Column<f32>,
-    error: Column<u64>,
-    td_groups: Column<TdGroup>,
+    io: Column<StepIo>,
+    rows_groups: Column<RowsGroup>,
     plans: Vec<Plan>,
-    host_td: Vec<TdGroup>,
+    host_rows: Vec<RowsGroup>,
     host_sums: Vec<f32>,
     host_valid: Vec<u32>,
 }
@@ -264,16 +235,14 @@ pub(super) struct UpdateMemory {
 /// What is launched for one group, and on what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
-    forward: ForwardArgs,
-    pub(crate) td: TdGroup,
-    dz: u64,
-    d_norm: u64,
-    partials: u64,
-    grads: u64,
-    nets: u32,
-    chunk_rows: u32,
-    chunks: u32,
-    tiles: u32,
+    pub(crate) rows: RowsGroup,
+    pub(crate) grads: GradArgs,
+    /// Where the gradients go.
+    home: u64,
+    pub(crate) nets: u32,
+    pub(crate) chunks: u32,
+    /// Blocks that sum the gradients of a chunk, where a thread has one of a tile, and four by four.
+    pub(crate) tiles: [u32; 2],
     len: u32,
 }
 
@@ -293,26 +262,25 @@ impl Cuda {
             memory.groups.resize_with(call.groups.len(), GroupMemory::default);
         }
         memory.plans.clear();
-        memory.host_td.clear();
         for (group, on_device) in call.groups.iter().zip(&mut memory.groups) {
             memory.host_valid.clear();
             count_valid(group, &mut memory.host_valid);
-            let plan = on_device.plan(self, group, batch, &memory.host_valid)?;
-            self.go_forward(&plan, call.double_q)?;
-            memory.host_td.push(plan.td);
-            memory.plans.push(plan);
+            memory.plans.push(on_device.plan(self, group, batch, &memory.host_valid)?);
         }
-        let args = memory.targets(self, call)?;
+        let layout = Layout::of(call.groups.iter().map(form_of), batch, call.double_q)?;
+        shared_out(&memory.plans, &layout, &mut memory.host_rows);
+        let args = memory.rows_args(self, call, &layout)?;
         // SAFETY: the groups hold addresses of columns that live in `memory`, as long as the shapes need.
-        unsafe { self.form_targets(&args) }?;
+        unsafe { self.go_over_rows(&layout, &args) }?;
         for plan in &memory.plans {
-            self.go_backward(plan)?;
+            self.sum_chunks(plan)?;
+            self.sum_tree(plan)?;
         }
         memory.priority.download(self, call.priority)?;
-        let mut code = [0];
-        memory.error.download(self, &mut code)?;
-        if code[0] != u64::MAX {
-            return Err(named(code[0], call.groups));
+        let mut io = [StepIo::default()];
+        memory.io.download(self, &mut io)?;
+        if let Some(code) = io[0].fault() {
+            return Err(named(code, call.groups));
         }
         for (group, on_device) in call.groups.iter_mut().zip(&memory.groups) {
             on_device.grads.download(self, group.grads)?;
@@ -322,79 +290,74 @@ impl Cuda {
         Ok(stats(call, &memory.host_sums))
     }
 
-    /// Forward passes of a group.
-    pub(crate) fn go_forward(&self, plan: &Plan, double_q: bool) -> Result<(), Error> {
-        let tile = plan.tile();
-        let grid = plan.row_grid(tile, if double_q { 3 } else { 2 });
-        let kernels = self.kernels();
-        let kernel = if tile == 32 { &kernels.update_forward_32 } else { &kernels.update_forward_8 };
-        // SAFETY: `Plan::new` made every column as long as the shapes need, and those of the caller were checked.
-        unsafe { self.launch("go forward", kernel, grid, &plan.forward) }
-    }
-
-    /// Targets, losses and gradients of the outputs of all groups.
+    /// Values, targets, losses and gradients of all rows of all groups.
     ///
     /// # Safety
     /// Every address in `args`, and in the groups that it leads to, is of a column as long as the shapes need.
-    pub(crate) unsafe fn form_targets(&self, args: &TdArgs) -> Result<(), Error> {
-        let grid = flat_grid(args.batch as usize);
+    pub(crate) unsafe fn go_over_rows(&self, layout: &Layout, args: &RowsArgs) -> Result<(), Error> {
+        let kernels = self.kernels();
+        let kernel = if layout.tile == 32 { &kernels.update_rows_32 } else { &kernels.update_rows_8 };
         // SAFETY: promised by the caller.
-        unsafe { self.launch("form targets", &self.kernels().update_td, grid, args) }
+        unsafe { self.launch("go over rows", kernel, layout.grid(), args) }
     }
 
-    /// Gradients of the rows, of chunks, and their sum.
-    pub(crate) fn go_backward(&self, plan: &Plan) -> Result<(), Error> {
+    /// Gradients of a group's chunks.
+    pub(crate) fn sum_chunks(&self, plan: &Plan) -> Result<(), Error> {
+        let Plan { nets, chunks, tiles: [fine, coarse], .. } = *plan;
         let kernels = self.kernels();
-        let Plan { forward, td, dz, d_norm, partials, grads, nets, .. } = *plan;
-        let ForwardArgs { net, params, tape, rows, .. } = forward;
-        let tile = plan.tile();
-        let kernel = if tile == 32 { &kernels.update_backward_32 } else { &kernels.update_backward_8 };
-        let args = BackwardArgs { net, params, tape, d_out: td.d_out, dz, d_norm, nets, rows };
-        // SAFETY: as in `go_forward`.
-        unsafe { self.launch("go backward", kernel, plan.row_grid(tile, 1), &args) }?;
-        let args = GradArgs {
-            net,
-            samples: td.samples,
-            tape,
-            d_out: td.d_out,
-            dz,
-            d_norm,
-            partials,
-            nets,
-            n_sets: td.n_sets,
-            rows,
-            chunk_rows: plan.chunk_rows,
-        };
-        let grid = Grid { blocks: (plan.tiles, plan.chunks, nets), threads: GRAD_THREADS, shared_bytes: 0 };
-        // SAFETY: as above.
-        unsafe { self.launch("sum gradients of chunks", &kernels.update_grads, grid, &args) }?;
+        let few = ((coarse * chunks * nets) as usize) < FULL;
+        let (kernel, tiles) =
+            if few { (&kernels.update_grads_1, fine) } else { (&kernels.update_grads_4, coarse) };
+        let grid = Grid { blocks: (tiles, chunks, nets), threads: GRAD_THREADS, shared_bytes: 0 };
+        // SAFETY: `Plan::new` made every column as long as the shapes need, and those of the caller were checked.
+        unsafe { self.launch("sum gradients of chunks", kernel, grid, &plan.grads) }
+    }
+
+    /// The sum over a group's chunks.
+    fn sum_tree(&self, plan: &Plan) -> Result<(), Error> {
         if plan.chunks == 1 {
             return Ok(());
         }
-        let args = TreeArgs { partials, grads, len: plan.len, chunks: plan.chunks };
-        // SAFETY: as above.
-        unsafe { self.launch("sum gradients", &kernels.update_tree, flat_grid(plan.len as usize), &args) }
+        let args =
+            TreeArgs { partials: plan.grads.partials, grads: plan.home, len: plan.len, chunks: plan.chunks };
+        // SAFETY: as in `sum_chunks`.
+        unsafe {
+            self.launch("sum gradients", &self.kernels().update_tree, flat_grid(plan.len as usize), &args)
+        }
+    }
+}
+
+/// What rows of all groups are told, with how blocks share them out.
+pub(crate) fn shared_out(plans: &[Plan], layout: &Layout, out: &mut Vec<RowsGroup>) {
+    out.clear();
+    let mut first_agent = 0;
+    for (plan, &Shares { sets, passes }) in plans.iter().zip(&layout.groups) {
+        out.push(RowsGroup { sets, passes, first_agent, ..plan.rows });
+        first_agent += plan.rows.n_agents;
     }
 }
 
 impl UpdateMemory {
     /// Uploads what all groups have in common.
-    fn targets(&mut self, gpu: &Cuda, call: &Update<'_, '_>) -> Result<TdArgs, Error> {
+    fn rows_args(&mut self, gpu: &Cuda, call: &Update<'_, '_>, layout: &Layout) -> Result<RowsArgs, Error> {
         let batch = call.batch;
-        Ok(TdArgs {
-            groups: self.td_groups.upload(gpu, &self.host_td)?,
+        Ok(RowsArgs {
+            groups: self.rows_groups.upload(gpu, &self.host_rows)?,
             weight: self.weight.upload(gpu, call.weight)?,
             team_reward: self.team_reward.upload(gpu, call.team_reward)?,
             team_discount: self.team_discount.upload(gpu, call.team_discount)?,
             priority: self.priority.fit(gpu, batch)?,
             sums: self.sums.fit(gpu, 4 * batch)?,
-            error: self.error.upload(gpu, &[u64::MAX])?,
-            n_groups: self.host_td.len() as u32,
+            io: self.io.upload(gpu, &[StepIo::default()])?,
+            n_groups: self.host_rows.len() as u32,
             batch: batch as u32,
             double_q: u32::from(call.double_q),
             sum_mixer: u32::from(call.mixer == Mixer::Sum),
             huber: huber_of(call.loss),
-            ..TdArgs::default()
+            samples: layout.samples,
+            q_at: layout.q_at,
+            row_at: layout.row_at,
+            ..RowsArgs::default()
         })
     }
 }
@@ -433,11 +396,14 @@ impl Plan {
             inv_std: between.inv_std.fit(gpu, stds)?,
         };
         let (out, len) = (mlp.output, form.param_count());
-        let td = TdGroup {
-            q: between.q.fit(gpu, nets * rows * out)?,
-            next_target: between.next_target.fit(gpu, nets * rows * out)?,
-            next_online: between.next_online.fit(gpu, form.n_sets * rows * out)?,
+        let rows_group = RowsGroup {
+            net,
+            params: home.params,
+            target_params: home.target_params,
+            tape,
             d_out: between.d_out.fit(gpu, nets * rows * out)?,
+            dz: between.dz.fit(gpu, kept)?,
+            d_norm: between.d_norm.fit(gpu, normed)?,
             next_mask: data.next_mask,
             action: data.action,
             reward: data.reward,
@@ -448,55 +414,45 @@ impl Plan {
             n_sets: form.n_sets as u32,
             n_critics: form.n_critics as u32,
             rows: rows as u32,
-            n_actions: form.shape.n_actions as u32,
-            out: out as u32,
-            dueling: u32::from(form.shape.dueling),
             masked: u32::from(data.masked),
             mask_at: data.mask_at,
             action_at: data.action_at,
             reward_at: data.reward_at,
             discount_at: data.discount_at,
+            sets: 1,
+            passes: 1,
+            first_agent: 0,
         };
-        let forward = ForwardArgs {
+        let grads = GradArgs {
             net,
-            params: home.params,
-            target_params: home.target_params,
             samples: data.samples,
             tape,
-            q: td.q,
-            next_target: td.next_target,
-            next_online: td.next_online,
-            n_sets: td.n_sets,
-            n_critics: td.n_critics,
-            rows: td.rows,
-            unused: 0,
-        };
-        Ok(Self {
-            forward,
-            td,
-            dz: between.dz.fit(gpu, kept)?,
-            d_norm: between.d_norm.fit(gpu, normed)?,
+            d_out: rows_group.d_out,
+            dz: rows_group.dz,
+            d_norm: rows_group.d_norm,
             // A single chunk is the sum.
             partials: if chunks == 1 { home.grads } else { between.partials.fit(gpu, chunks * len)? },
-            grads: home.grads,
             nets: nets as u32,
+            n_sets: rows_group.n_sets,
+            rows: rows_group.rows,
             chunk_rows: (chunk * per_set) as u32,
+        };
+        let tiles =
+            |each| mlp.layers().map(|l| tiles(l.k, l.n, l.norm.is_some(), each)).sum::<usize>() as u32;
+        Ok(Self {
+            rows: rows_group,
+            grads,
+            home: home.grads,
+            nets: nets as u32,
             chunks: chunks as u32,
-            tiles: mlp.layers().map(|l| tiles(l.k, l.n, l.norm.is_some())).sum::<usize>() as u32,
+            tiles: [tiles(1), tiles(4)],
             len: len as u32,
         })
     }
 
-    fn tile(&self) -> u32 {
-        self.forward.net.tile(self.forward.rows as usize)
-    }
-
-    fn row_grid(&self, tile: u32, passes: u32) -> Grid {
-        Grid {
-            blocks: (self.forward.rows.div_ceil(tile), self.nets, passes),
-            threads: ROW_THREADS,
-            shared_bytes: self.forward.net.shared_bytes(tile),
-        }
+    /// Its gradients by chunk.
+    pub(crate) fn partials(&self) -> u64 {
+        self.grads.partials
     }
 }
 
@@ -563,7 +519,8 @@ pub(crate) fn form_of<'a>(group: &GroupBatch<'a>) -> Form<'a> {
     Form { shape: group.shape, n_agents: group.n_agents, n_sets: group.n_sets, n_critics: group.n_critics }
 }
 
-/// Blocks that sum the gradients of a layer: tiles of its weights with the biases as one more row, and one for a norm.
-fn tiles(k: usize, n: usize, norm: bool) -> usize {
-    (k + 1).div_ceil(SIDE) * n.div_ceil(SIDE) + usize::from(norm)
+/// Blocks that sum the gradients of a layer, a thread `each` by `each`: tiles of its weights with the biases as one more row,
+/// and one for a norm.
+fn tiles(k: usize, n: usize, norm: bool, each: usize) -> usize {
+    (k + 1).div_ceil(16 * each) * n.div_ceil(16 * each) + usize::from(norm)
 }

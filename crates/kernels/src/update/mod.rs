@@ -10,6 +10,8 @@ mod block;
 mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+#[cfg(feature = "cuda")]
+pub(crate) mod layout;
 pub mod reference;
 pub(crate) mod tree;
 

@@ -80,8 +80,8 @@ fn a_missing_barrier_is_found() {
     let fault = Fault {
         name: "missing-barrier",
         file: "src/cuda/network.cuh",
-        from: "fused, there);\n        __syncthreads();",
-        to: "fused, there);",
+        from: "fused, here, there, stride);\n        __syncthreads();",
+        to: "fused, here, there, stride);",
     };
     finds(&fault, "act_on_a_device_over_rows", "QShape");
 }
@@ -91,8 +91,8 @@ fn a_barrier_after_an_early_return_is_found() {
     let fault = Fault {
         name: "early-return",
         file: "src/act/kernel.cu",
-        from: "    const float *params = args.params + (u64)set * net.n_params;\n",
-        to: "    const float *params = args.params + (u64)set * net.n_params;\n    if (threadIdx.x % ROWS >= count) return;\n",
+        from: "    const Solo solo = {args.params + (u64)set * net.n_params};\n",
+        to: "    const Solo solo = {args.params + (u64)set * net.n_params};\n    if (threadIdx.x % ROWS >= count) return;\n",
     };
     finds(&fault, "act_on_a_device_over_rows", "threads ended while the others wait at a barrier");
 }
@@ -114,8 +114,8 @@ fn a_write_past_the_end_is_found() {
     let fault = Fault {
         name: "write-past-the-end",
         file: "src/update/kernel.cu",
-        from: "    if (i >= args.len) return;\n    for (u32 gap",
-        to: "    for (u32 gap",
+        from: "    if (i >= args.len) return;\n    args.grads",
+        to: "    args.grads",
     };
     finds(&fault, "updates_on_a_device_on_random", "update_tree: thread ");
 }
@@ -176,6 +176,30 @@ fn a_module_without_a_kernel_is_found() {
         to: "KERNEL(update_trees, TreeArgs) {",
     };
     finds(&fault, "act_on_a_device", "has no kernel update_trees with an argument of 24 bytes: it is stale");
+}
+
+/// Blocks that do not wait for each other between two phases.
+#[test]
+fn a_missing_barrier_between_blocks_is_found() {
+    let fault = Fault {
+        name: "missing-grid-barrier",
+        file: "src/resident/learn.cu",
+        from: "grads_of_item(args.grads, i);\n        grid_sync(args.arrived);",
+        to: "grads_of_item(args.grads, i);",
+    };
+    finds(&fault, "both_forms_of_steps_on_a_device", "panicked at crates/kernels/tests/gpu/resident.rs");
+}
+
+/// A block that leaves before a barrier of all blocks.
+#[test]
+fn a_block_that_others_wait_for_is_found() {
+    let fault = Fault {
+        name: "absent-block",
+        file: "src/resident/learn.cu",
+        from: "    for (u32 step = 0; step < args.steps; step++) {",
+        to: "    if (blockIdx.x == 1) return;\n    for (u32 step = 0; step < args.steps; step++) {",
+    };
+    finds(&fault, "both_forms_of_steps_on_a_device", "all blocks wait for each other");
 }
 
 /// Environments multiply and add without fusing; a fused operation differs in few last bits.

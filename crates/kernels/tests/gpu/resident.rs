@@ -2,9 +2,10 @@
 //! targets, moments, priorities and measures to the bit.
 
 use super::update::{Case, backends, cases};
+use coact_core::{Purpose, Stream};
 use coact_kernels::{
-    Backend, Clip, Error, GradStep, GroupBatch, OptimStep, ResidentConfig, ResidentGroup, ResidentState,
-    Rule, Update, UpdateScratch,
+    Backend, Clip, Draws, Error, GradStep, GroupBatch, OptimStep, ResidentConfig, ResidentGroup,
+    ResidentState, RingGroup, RingPriorities, RingView, Rule, StepForm, Update, UpdateScratch,
 };
 use std::ops::Range;
 
@@ -143,6 +144,7 @@ fn config(case: &Case, (rule, clip): (Rule, Clip), apart: bool) -> ResidentConfi
         clip,
         partitions,
         tensors,
+        form: StepForm::Graph,
     }
 }
 
@@ -275,4 +277,136 @@ fn a_resident_step_on_a_device_that_is_refused_moves_nothing() {
     case.groups[0].obs.fill(0.5);
     let (learned, moved) = go(&case);
     assert!(learned.is_ok() && moved, "the step after a refused one moves");
+}
+
+/// A ring of random transitions, some of whose agents did not act, and whose episodes end now and then.
+struct Ring {
+    words: Vec<u32>,
+    finals: Vec<u32>,
+    groups: Vec<RingGroup>,
+    width: usize,
+    seen: usize,
+    leaves: Vec<u32>,
+}
+
+const ENVS: usize = 6;
+const SLOTS: usize = 40;
+
+impl Ring {
+    fn new(case: &Case) -> Self {
+        let mut s = Stream::new(5, Purpose::Init, 0, 0);
+        let mut seen = 0;
+        let mut groups: Vec<RingGroup> = case
+            .groups
+            .iter()
+            .map(|g| {
+                let obs = seen;
+                let mask = obs + g.n_agents * g.shape.mlp.input;
+                seen = mask + g.n_agents * g.shape.mask_words();
+                RingGroup { obs, mask: Some(mask), action: 0, reward: 0, discount: 0, valid: 0 }
+            })
+            .collect();
+        let mut width = seen;
+        let mut take = |n: usize| {
+            width += n;
+            width - n
+        };
+        for (words, g) in groups.iter_mut().zip(&case.groups) {
+            words.action = take(g.n_agents);
+            words.reward = take(g.n_agents);
+            words.discount = take(g.n_agents);
+            words.valid = take(g.n_agents.div_ceil(32));
+        }
+        let width = take(3) + 3;
+        let mut words = vec![0; SLOTS * ENVS * width];
+        let mut float = move || s.range(-1.0, 1.0).to_bits();
+        let mut s = Stream::new(6, Purpose::Init, 0, 0);
+        let mut seen_words = |row: &mut [u32]| {
+            for (at, g) in groups.iter().zip(&case.groups) {
+                let mask = at.mask.unwrap();
+                row[at.obs..mask].fill_with(&mut float);
+                row[mask..mask + g.n_agents * g.shape.mask_words()].fill(u32::MAX);
+            }
+        };
+        for row in words.chunks_exact_mut(width) {
+            seen_words(row);
+            for (at, g) in groups.iter().zip(&case.groups) {
+                for a in 0..g.n_agents {
+                    row[at.action + a] = s.below(g.shape.n_actions as u32);
+                    row[at.reward + a] = s.range(-1.0, 1.0).to_bits();
+                    row[at.discount + a] = (if s.below(5) == 0 { 0.0_f32 } else { 0.9 }).to_bits();
+                }
+                row[at.valid] = s.next_u32() & ((1 << g.n_agents) - 1);
+            }
+            row[width - 3] = if s.below(7) == 0 { 1 << 31 | s.below(4) } else { 1 };
+            row[width - 2] = s.range(-1.0, 1.0).to_bits();
+            row[width - 1] = 0.9_f32.to_bits();
+        }
+        let mut finals = vec![0; 4 * seen];
+        finals.chunks_exact_mut(seen).for_each(&mut seen_words);
+        let leaves = (0..SLOTS * ENVS).map(|_| 1 + s.below(1 << 22)).collect();
+        Self { words, finals, groups, width, seen, leaves }
+    }
+
+    fn view(&self, prioritized: bool) -> RingView<'_> {
+        // The last moment is not complete.
+        let mut view = RingView {
+            words: &self.words,
+            finals: &self.finals,
+            final_words: self.finals.len(),
+            groups: &self.groups,
+            revision: 1,
+            width: self.width,
+            seen: self.seen,
+            next: self.width - 3,
+            team_reward: self.width - 2,
+            team_discount: self.width - 1,
+            n_envs: ENVS,
+            n_slots: SLOTS,
+            n_step: 1,
+            pushed: SLOTS as u64 - 1,
+            prioritized: None,
+        };
+        if prioritized {
+            let leaves = &self.leaves;
+            view.prioritized =
+                Some(RingPriorities { alpha: 0.6, eps: 1e-3, leaves, largest: 1 << 22, revision: 1 });
+        }
+        view
+    }
+}
+
+/// What a graph of gradient steps leaves, and what one launch does, on the same draws.
+#[test]
+#[ignore = "needs a GPU"]
+fn both_forms_of_steps_on_a_device_are_equal() {
+    let [_, mut gpu] = backends();
+    for (i, case) in cases(21).iter().enumerate() {
+        let ring = Ring::new(case);
+        for prioritized in [false, true] {
+            let mut run = |form| {
+                let setting = settings()[i % settings().len()];
+                let config = ResidentConfig { form, ..config(case, setting, i % 2 == 0) };
+                let mut memory = Memory::new(case, config.rule);
+                let mut learner = gpu.resident(&config).unwrap().unwrap();
+                gpu.resident_set(&mut learner, memory.state()).unwrap();
+                let view = ring.view(prioritized);
+                let draws = Draws { batch_size: case.batch, seed: 7, position: 3, beta: 0.5 };
+                let steps: Vec<GradStep> = (1..=3).map(step).collect();
+                let mut learned = Vec::new();
+                gpu.resident_learn(&mut learner, &view, draws, &steps, &mut learned).unwrap();
+                gpu.resident_learn(&mut learner, &view, draws, &steps[..1], &mut learned).unwrap();
+                gpu.resident_get(&mut learner, memory.state()).unwrap();
+                let mut leaves = vec![0; ENVS * SLOTS];
+                if prioritized {
+                    gpu.resident_leaves(&mut learner, &view, &mut leaves).unwrap();
+                    assert!(leaves != ring.leaves, "case {i}: no priority was stored");
+                }
+                (format!("{learned:?}"), memory.bits(), leaves)
+            };
+            let (graph, together) = (run(StepForm::Graph), run(StepForm::Cooperative));
+            assert!(graph.1 != Memory::new(case, settings()[i % settings().len()].0).bits(), "nothing moved");
+            assert!(graph == together, "case {i}, prioritized {prioritized}: forms differ");
+        }
+    }
 }
