@@ -3,7 +3,7 @@
 
 use crate::cuda::Cuda;
 use crate::team::Team;
-use crate::{Error, Isa, LaunchTime};
+use crate::{Error, Isa, LaunchTime, Precision};
 
 /// How to use the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +85,34 @@ impl Backend {
     }
 
     /// Kernels on GPU `ordinal`, counted from 0, and on the processor where there is no kernel for a GPU yet. Results are
-    /// the bits of [`Backend::cpu`].
+    /// the bits of [`Backend::cpu`], unless [`Backend::with_precision`] says otherwise.
     ///
     /// # Errors
     /// [`Error::NoGpu`] if the crate was built without its feature `cuda`, or there is no driver, no such device, or a driver
     /// that is too old; [`Error::Gpu`] if the device cannot be used; those of [`Backend::cpu`].
     pub fn cuda(ordinal: usize, options: CpuOptions) -> Result<Backend, Error> {
         Ok(Backend::Cuda(Box::new(Cuda::new(ordinal, Cpu::new(options)?)?)))
+    }
+
+    /// How exact kernels are to be; [`Precision::Strict`] where nothing is said.
+    ///
+    /// # Errors
+    /// [`Error::FastOnCpu`] for [`Precision::Fast`] on the processor, which has none but strict kernels.
+    pub fn with_precision(mut self, precision: Precision) -> Result<Backend, Error> {
+        match (&mut self, precision) {
+            (Backend::Cuda(cuda), _) => cuda.set_precision(precision),
+            (Backend::Cpu(_), Precision::Strict) => {}
+            (Backend::Cpu(_), Precision::Fast) => return Err(Error::FastOnCpu),
+        }
+        Ok(self)
+    }
+
+    /// How exact kernels are.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Backend::Cpu(_) => Precision::Strict,
+            Backend::Cuda(cuda) => cuda.precision(),
+        }
     }
 
     /// The processor: that of [`Backend::Cpu`], or the one at a GPU's side.

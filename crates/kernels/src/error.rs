@@ -84,6 +84,12 @@ pub enum Error {
     /// A name of a device that does not exist.
     #[error("unknown device {0:?}; use auto, cpu, cuda or cuda:N (N counts GPUs from 0)")]
     DeviceUnknown(String),
+    /// A name of a precision that does not exist.
+    #[error("unknown precision {0:?}; use strict or fast")]
+    PrecisionUnknown(String),
+    /// Fast mode without a GPU.
+    #[error("precision fast is for the matrix units of a GPU; use device cuda, or precision strict")]
+    FastOnCpu,
     /// A state of an environment that is not finite.
     #[error("the state of environment {env} is not finite after step {step} of the rollout; reset it")]
     NonFiniteState {

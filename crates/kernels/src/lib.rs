@@ -9,7 +9,8 @@
 //!   a fixed pairwise tree;
 //! - exp, tanh and ln are this crate's own polynomials; ties of an argmax go to the lowest index.
 //!
-//! On a GPU (feature `cuda`, [`Backend::cuda`]) the same, for the kernels that have a `.cu` file beside their CPU code.
+//! On a GPU (feature `cuda`, [`Backend::cuda`]) the same, for the kernels that have a `.cu` file beside their CPU code, unless
+//! [`Precision::Fast`] is asked for.
 //!
 //! Not here: where batches come from, initialization, schedules, algorithms. A kernel is a folder with its CPU
 //! code (`cpu.rs`) beside a plain reference in `f64` (`reference.rs`).
@@ -31,6 +32,7 @@ pub mod math;
 mod mlp;
 mod optim;
 mod policy;
+mod precision;
 mod recurrent;
 mod resident;
 mod rollout;
@@ -53,6 +55,7 @@ pub use isa::Isa;
 pub use mlp::{MlpCache, reference as mlp_reference};
 pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
 pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
+pub use precision::Precision;
 pub use recurrent::{
     CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
 };

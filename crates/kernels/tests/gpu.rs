@@ -9,6 +9,7 @@
 mod gpu {
     mod act;
     mod driver;
+    mod fast;
     mod faults;
     mod resident;
     mod rollout;

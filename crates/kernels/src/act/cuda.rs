@@ -1,8 +1,9 @@
-//! `act` on a GPU: observations up, one launch, actions down. The launch is `act_8` or `act_32` of `kernel.cu`.
+//! `act` on a GPU: observations up, one launch, actions down. The launch is `act_8` or `act_32` of `kernel.cu`, or, in fast
+//! mode and from the shapes of `cuda/fast.rs` on, `act_fast_16` or `act_fast_32`.
 
 use super::{Act, ActScratch, Exploration};
-use crate::cuda::{Column, Cuda, Grid, Mirror, Network, bytes, kernel_arguments};
-use crate::{Error, act::choose::NONE};
+use crate::cuda::{Column, Cuda, Grid, Kernel, Mirror, Network, bytes, kernel_arguments};
+use crate::{Error, Precision, act::choose::NONE};
 use coact_core::rng::key_of;
 
 /// Threads of a block.
@@ -71,13 +72,12 @@ impl Cuda {
             None => memory.params.upload(self, call.params)?,
         };
         let args = memory.args(self, call, net, params)?;
-        let tile = net.tile(rows);
+        let (kernel, tile) = self.act_kernel(&net, rows);
         let grid = Grid {
             blocks: ((units as u32).div_ceil(tile), call.n_sets as u32, 1),
             threads: THREADS,
             shared_bytes: net.shared_bytes(tile),
         };
-        let kernel = if tile == 32 { &self.kernels().act_32 } else { &self.kernels().act_8 };
         // SAFETY: the columns hold what `Act::check` found the shapes to need.
         unsafe { self.launch("choose actions", kernel, grid, &args) }?;
         if let Some(q) = call.q.as_deref_mut() {
@@ -87,6 +87,18 @@ impl Cuda {
         match call.actions.iter().position(|&a| a == NONE) {
             None => Ok(()),
             Some(row) => Err(Error::NoLegalAction { env: row / call.n_agents, agent: row % call.n_agents }),
+        }
+    }
+
+    /// The kernel for `rows` rows, and the rows of its tiles.
+    fn act_kernel(&self, net: &Network, rows: usize) -> (&Kernel, u32) {
+        let kernels = self.kernels();
+        let fast = if self.precision() == Precision::Fast { net.fast_tile(rows) } else { None };
+        match (fast, net.tile(rows)) {
+            (Some(32), _) => (&kernels.act_fast_32, 32),
+            (Some(_), _) => (&kernels.act_fast_16, 16),
+            (None, 32) => (&kernels.act_32, 32),
+            (None, tile) => (&kernels.act_8, tile),
         }
     }
 }

@@ -2,7 +2,7 @@
 // A block reads its observations once, keeps activations in shared memory, and writes one action a row (and Q-values
 // if wanted). Per row 2 sum(k n) operations and 4 (D + 1) bytes, weights from the caches.
 #pragma once
-#include "cuda/network.cuh"
+#include "cuda/fast.cuh"
 
 #define GREEDY 0u
 #define EPSILON 1u
@@ -83,7 +83,7 @@ INLINE u32 choose(const ActArgs &args, u32 row, float *q, u32 stride) {
     return argmax_legal(q, stride, n, mask);
 }
 
-template <int ROWS> INLINE void act(const ActArgs &args) {
+template <int ROWS, class Product = Strict> INLINE void act(const ActArgs &args) {
     DYNAMIC_SHARED(float, memory);
     const int LD = Tile<ROWS>::LD;
     const Network &net = args.net;
@@ -96,7 +96,7 @@ template <int ROWS> INLINE void act(const ActArgs &args) {
     }
     __syncthreads();
     const Solo solo = {args.params + (u64)set * net.n_params};
-    float *q = memory + forward<ROWS>(net, solo, memory, 0, count);
+    float *q = memory + forward<ROWS, Product>(net, solo, memory, 0, count);
     if (net.dueling) {
         for (u32 r = threadIdx.x; r < count; r += blockDim.x) dueling_(q + r, LD, n);
         __syncthreads();
@@ -117,3 +117,7 @@ template <int ROWS> INLINE void act(const ActArgs &args) {
 // Few rows: many small blocks. Many rows: each weight that is loaded serves 32 rows.
 KERNEL(act_8, ActArgs) { act<8>(args); }
 KERNEL(act_32, ActArgs) { act<32>(args); }
+
+// Fast mode; `Network::fast_tile` says from which shapes on.
+KERNEL(act_fast_16, ActArgs) { act<16, Fast>(args); }
+KERNEL(act_fast_32, ActArgs) { act<32, Fast>(args); }

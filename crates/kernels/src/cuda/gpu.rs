@@ -1,6 +1,6 @@
 //! A GPU: found without a panic where there is none, its kernels loaded once, one stream, launches.
 
-use crate::{Activation, Cpu, Error, GpuInfo, LaunchTime, MlpShape, QShape};
+use crate::{Activation, Cpu, Error, GpuInfo, LaunchTime, MlpShape, Precision, QShape};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{
     CudaContext, CudaEvent, CudaFunction, CudaModule, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg,
@@ -34,13 +34,13 @@ const _: () = assert!(4 * (2 * MAX_WIDTH * (8 + 4) + 17 * 8) <= SHARED_BYTES as 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Network {
-    n_layers: u32,
+    pub(super) n_layers: u32,
     tanh: u32,
     norm: u32,
     n_actions: u32,
     dueling: u32,
     n_params: u32,
-    width: [u32; MAX_LAYERS + 1],
+    pub(super) width: [u32; MAX_LAYERS + 1],
     max_width: u32,
 }
 
@@ -114,6 +114,7 @@ pub struct Cuda {
     multiprocessors: u32,
     stream: Arc<CudaStream>,
     kernels: Kernels,
+    precision: Precision,
     /// Launches since timing was asked for; none while it is not.
     timed: Mutex<Option<Vec<Timed>>>,
 }
@@ -151,6 +152,8 @@ macro_rules! kernels {
 kernels!(
     act_8,
     act_32,
+    act_fast_16,
+    act_fast_32,
     roofline_copy,
     roofline_fma,
     rollout_env,
@@ -255,7 +258,8 @@ impl Cuda {
         let multiprocessors = context.attribute(count).map_err(|e| failed("describe itself", e))? as u32;
         let stream = context.new_stream().map_err(|e| failed("make a stream", e))?;
         let kernels = Kernels::load(&context)?;
-        Ok(Self { host, info, multiprocessors, stream, kernels, timed: Mutex::new(None) })
+        let precision = Precision::Strict;
+        Ok(Self { host, info, multiprocessors, stream, kernels, precision, timed: Mutex::new(None) })
     }
 
     pub(crate) fn host(&self) -> &Cpu {
@@ -274,8 +278,20 @@ impl Cuda {
         &self.kernels
     }
 
+    /// The device, and how exact it is where that is not strict.
     pub(crate) fn describe(&self) -> String {
-        self.info.to_string()
+        match self.precision {
+            Precision::Strict => self.info.to_string(),
+            Precision::Fast => format!("{}, precision fast (tf32)", self.info),
+        }
+    }
+
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Starts a kernel. Nothing is waited for.

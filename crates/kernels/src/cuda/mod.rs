@@ -1,8 +1,10 @@
 //! The GPU side: the device, its memory, and launches. With the feature `cuda` off there is only the error that says so.
 //!
 //! Kernels are `.cu` files beside the CPU code of each kernel, compiled ahead of time to `kernels.ptx` (`cargo xtask ptx`),
-//! which the driver alone can load. They compute the CPU's bits: see `strict.cuh`.
+//! which the driver alone can load. They compute the CPU's bits: see `strict.cuh`; or, if asked to, nearly: see `fast.cuh`.
 
+#[cfg(feature = "cuda")]
+mod fast;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(feature = "cuda")]
@@ -12,7 +14,7 @@ mod memory;
 pub use gpu::Cuda;
 #[cfg(feature = "cuda")]
 pub(crate) use gpu::{
-    Grid, MOST_SHARED_BYTES, Network, SHARED_BYTES as MAX_SHARED_BYTES, failed, kernel_arguments,
+    Grid, Kernel, MOST_SHARED_BYTES, Network, SHARED_BYTES as MAX_SHARED_BYTES, failed, kernel_arguments,
 };
 #[cfg(feature = "cuda")]
 pub(crate) use memory::{Column, Mirror, bytes};
@@ -27,7 +29,7 @@ mod absent {
     use crate::act::{Act, ActScratch};
     use crate::resident::{Draws, GradStep, Learned, Resident, ResidentConfig, ResidentState, RingView};
     use crate::update::{Update, UpdateScratch, UpdateStats};
-    use crate::{Cpu, Error, GpuInfo, LaunchTime, Rollout, Rollouts, Roofline};
+    use crate::{Cpu, Error, GpuInfo, LaunchTime, Precision, Rollout, Rollouts, Roofline};
 
     /// A GPU. This build has no code for one, so there is no value of this type.
     #[derive(Debug)]
@@ -55,6 +57,14 @@ mod absent {
         }
 
         pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn set_precision(&mut self, _: Precision) {
+            match *self {}
+        }
+
+        pub(crate) fn precision(&self) -> Precision {
             match *self {}
         }
 

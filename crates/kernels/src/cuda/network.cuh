@@ -155,6 +155,14 @@ INLINE void dense(const Nets &nets, const Layer &l, bool relu, const float *x, f
     }
 }
 
+// How `forward` computes layers: to the CPU's bits. `Fast` of `fast.cuh` is the other way.
+struct Strict {
+    template <int ROWS, class Nets>
+    static INLINE void dense(const Nets &nets, const Layer &l, bool relu, const float *x, float *y, u32 stride) {
+        ::dense<ROWS>(nets, l, relu, x, y, stride);
+    }
+};
+
 // Sixteen interleaved chains of a row are summed by a fixed tree.
 template <int ROWS> INLINE float tree16(const float *lanes, u32 row) {
     const float *v = lanes + row;
@@ -219,7 +227,7 @@ INLINE void layer_norm(const Nets &nets, const Layer &l, u32 index, u32 before, 
 
 // All layers of all networks over the tile. Network `m` has `net_floats` of `memory` from `m * stride` on, and its inputs
 // at their beginning. Its outputs begin at the offset that is returned. `count` rows are real.
-template <int ROWS, class Nets>
+template <int ROWS, class Product = Strict, class Nets>
 INLINE u32 forward(const Network &net, const Nets &nets, float *memory, u32 stride, u32 count) {
     const int LD = Tile<ROWS>::LD;
     float *here = memory, *there = memory + net.max_width * LD, *scratch = memory + norm_at<ROWS>(net);
@@ -229,7 +237,7 @@ INLINE u32 forward(const Network &net, const Nets &nets, float *memory, u32 stri
         layer = next_layer(net, layer, index);
         const u32 n = layer.n;
         const bool fused = layer.hidden && !net.tanh && !net.norm;
-        dense<ROWS>(nets, layer, fused, here, there, stride);
+        Product::template dense<ROWS>(nets, layer, fused, here, there, stride);
         __syncthreads();
         if (layer.hidden && net.norm) layer_norm<ROWS>(nets, layer, index, before, count, there, scratch, stride);
         if (layer.hidden && (net.tanh || net.norm)) {

@@ -9,19 +9,19 @@ fn noise(seed: u64, n: usize) -> Vec<f32> {
 }
 
 pub struct Case {
-    shape: QShape,
-    n_sets: usize,
-    n_agents: usize,
+    pub shape: QShape,
+    pub n_sets: usize,
+    pub n_agents: usize,
     n_envs: usize,
-    params: Vec<f32>,
-    obs: Vec<f32>,
-    mask: Vec<u32>,
+    pub params: Vec<f32>,
+    pub obs: Vec<f32>,
+    pub mask: Vec<u32>,
     alive: Vec<bool>,
     noise: Vec<f32>,
 }
 
 impl Case {
-    fn new(shape: QShape, n_envs: usize, n_agents: usize, n_sets: usize) -> Self {
+    pub fn new(shape: QShape, n_envs: usize, n_agents: usize, n_sets: usize) -> Self {
         let rows = n_envs * n_agents;
         Self {
             n_sets,
@@ -58,7 +58,7 @@ impl Case {
         self
     }
 
-    fn call(
+    pub fn call(
         &self,
         backend: &mut Backend,
         exploration: Exploration<'_>,

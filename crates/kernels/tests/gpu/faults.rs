@@ -97,6 +97,49 @@ fn a_barrier_after_an_early_return_is_found() {
     finds(&fault, "act_on_a_device_over_rows", "threads ended while the others wait at a barrier");
 }
 
+/// Some lanes of a warp go another way than those that compute a product with them.
+#[test]
+fn a_lane_that_is_missing_from_a_collective_is_found() {
+    let fault = Fault {
+        name: "missing-lane",
+        file: "src/cuda/fast.cuh",
+        from: "    float c[PARTS][TILES][4];\n",
+        to: "    if (first + TILES * j >= n) return;\n    float c[PARTS][TILES][4];\n",
+    };
+    finds(&fault, "fast_runs_on_a_device", "wait in a collective for the others");
+}
+
+/// Two halves of a fragment are swapped: rows and columns are all there, and one of them is not where it belongs.
+#[test]
+fn a_wrong_index_into_a_fragment_is_found() {
+    let fault = Fault {
+        name: "wrong-fragment",
+        file: "src/cuda/fast.cuh",
+        from: "c[r / 2][t][r % 2 * 2 + odd]",
+        to: "c[r / 2][t][odd * 2 + r % 2]",
+    };
+    finds(&fault, "fast_values_on_a_device", "over");
+    let fault = Fault {
+        name: "wrong-input",
+        from: "a[0][2 * part + 1], a[1][2 * part],",
+        to: "a[1][2 * part], a[0][2 * part + 1],",
+        ..fault
+    };
+    finds(&fault, "fast_values_on_a_device", "over");
+}
+
+/// Inputs past the last one are not zeros.
+#[test]
+fn a_fragment_that_is_not_padded_is_found() {
+    let fault = Fault {
+        name: "not-padded",
+        file: "src/cuda/fast.cuh",
+        from: "    if (k < k_len) load_<EACH>(x + k * stride, v);",
+        to: "    load_<EACH>(x + k * stride, v);",
+    };
+    finds(&fault, "fast_values_on_a_device", "over");
+}
+
 #[test]
 fn a_read_past_the_end_is_found() {
     let fault = Fault {
@@ -163,7 +206,7 @@ fn an_argument_of_another_size_is_found() {
         to: "    float epsilon, temperature, more, most;\n};\n",
         ..fault
     };
-    finds(&fault, "act_on_a_device", "has no kernel act_32 with an argument of 168 bytes: it is stale");
+    finds(&fault, "act_on_a_device", "with an argument of 168 bytes: it is stale");
 }
 
 /// The committed PTX lacks a kernel that the sources have.
