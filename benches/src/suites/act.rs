@@ -1,7 +1,7 @@
 //! `act`: observations to actions through a shared 18-64-64-5 Q-network, greedy and with exploration. A call is one
 //! batch of rows.
 
-use coact_kernels::{Act, ActScratch, Backend, Device, Exploration, QShape};
+use coact_kernels::{Act, ActScratch, Backend, Device, Exploration, Precision, QShape};
 
 use super::Session;
 use super::network::{AGENTS, backend, parameters, q_shape};
@@ -54,6 +54,21 @@ pub fn run(session: &mut Session) -> Result<(), String> {
 /// What the backend said.
 pub fn acting(rows: usize, epsilon: f32, device: Device, threads: usize) -> Result<Run<'static>, String> {
     let mut acting = Acting::new(q_shape(), AGENTS, rows, epsilon, backend(device, threads)?);
+    Ok(Box::new(move |calls| acting.calls(calls)))
+}
+
+/// [`acting`] in fast mode, which a GPU has.
+///
+/// # Errors
+/// What the backend said.
+pub fn acting_fast(
+    rows: usize,
+    epsilon: f32,
+    device: Device,
+    threads: usize,
+) -> Result<Run<'static>, String> {
+    let backend = backend(device, threads)?.with_precision(Precision::Fast).map_err(|e| e.to_string())?;
+    let mut acting = Acting::new(q_shape(), AGENTS, rows, epsilon, backend);
     Ok(Box::new(move |calls| acting.calls(calls)))
 }
 

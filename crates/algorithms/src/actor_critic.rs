@@ -105,6 +105,7 @@ macro_rules! entry {
             source: $source,
             requires: "discrete or continuous actions",
             feed: Feed::Transitions,
+            fast: false,
             keys: ActorCriticSettings::KEYS,
             resolve: |settings| resolve($variant, settings),
             check: |spec| check($variant, spec),

@@ -45,7 +45,7 @@ use std::ops::Range;
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, derive_seed};
 use coact_core::{ActionBatch, EnvSpec, RewardKind, StepBatch};
-use coact_kernels::Backend;
+use coact_kernels::{Backend, Precision};
 use coact_nets::{Init, Optimizer, Schedule};
 use coact_replay::{Batch, Rollout};
 
@@ -134,6 +134,8 @@ macro_rules! entries {
                         _ => "discrete actions, a common reward (`common_reward = \"sum\"` makes one)",
                     },
                     feed: OWN.feed,
+                    // Of networks with a memory nothing runs on matrix units.
+                    fast: !matches!(OWN.feed, Feed::Sequences),
                     keys: DecompositionSettings::KEYS,
                     resolve: |settings| resolve(&OWN, settings),
                     check: |spec| check(&OWN, spec),
@@ -250,6 +252,9 @@ impl DecompositionLearner {
     fn new(variant: &Variant, settings: DecompositionSettings, context: BuildContext<'_>) -> Result<Self> {
         let BuildContext { spec, n_envs, seed, total_env_steps, total_grad_steps, backend, .. } = context;
         let agents = Agents::new(spec, n_envs, &settings)?;
+        if backend.precision() == Precision::Fast && !agents.are_plain() {
+            return Err(Error::NotFast { algorithm: variant.name });
+        }
         let team = TeamValue::new(spec, Rule::new(variant.method, &settings), &settings)?;
         let (own, n_params) = (agents.param_count(), agents.param_count() + team.param_count());
         let mut params = vec![0.0; n_params];

@@ -64,6 +64,7 @@ pub const DIVIDED: AlgorithmEntry = AlgorithmEntry {
     source: "independent learning between parts, Tan 1993",
     requires: "every group in one part",
     feed: Feed::Transitions,
+    fast: false,
     keys: DividedSettings::KEYS,
     resolve,
     check: |_| Ok(()),

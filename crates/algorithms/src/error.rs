@@ -35,6 +35,14 @@ pub enum Error {
         /// What would be right.
         rule: &'static str,
     },
+    /// Fast mode for an algorithm all of whose kernels are strict.
+    #[error(
+        "precision is fast, but {algorithm} has no kernels for matrix units; use precision strict (`coact list algorithms` says which have some)"
+    )]
+    NotFast {
+        /// The algorithm.
+        algorithm: &'static str,
+    },
     /// Settings that do not parse.
     #[error("settings of {algorithm}: {reason}")]
     Settings {

@@ -25,6 +25,7 @@ pub const HYSTERETIC: AlgorithmEntry = AlgorithmEntry {
     source: "Matignon et al. 2007",
     requires: "discrete actions, all legal",
     feed: Feed::Transitions,
+    fast: false,
     keys: HystereticSettings::KEYS,
     resolve: |map| settings::to_map("hysteretic", &parse(map)?),
     check,

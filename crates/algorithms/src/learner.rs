@@ -4,11 +4,11 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, Stream};
 use coact_core::settings::Key;
 use coact_core::{ActionBatch, EnvSpec, StepBatch};
-use coact_kernels::Backend;
+use coact_kernels::{Backend, Precision};
 use coact_nets::NamedTensor;
 use coact_replay::{Batch, Replay, Rollout};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Counters of a run, each with its unit in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -283,6 +283,8 @@ pub struct AlgorithmEntry {
     pub requires: &'static str,
     /// What it learns from.
     pub feed: Feed,
+    /// Whether anything of it has kernels for the matrix units of a GPU ([`Precision::Fast`]).
+    pub fast: bool,
     /// Its settings, with defaults and explanations.
     pub keys: &'static [Key],
     /// Fills in defaults and checks ranges: settings in, all settings out.
@@ -291,4 +293,15 @@ pub struct AlgorithmEntry {
     pub check: fn(&EnvSpec) -> Result<()>,
     /// Builds it.
     pub build: fn(BuildContext<'_>) -> Result<AnyLearner>,
+}
+
+impl AlgorithmEntry {
+    /// Refuses a precision that would change nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFast`] for [`Precision::Fast`] where there are no kernels for it.
+    pub fn check_precision(&self, precision: Precision) -> Result<()> {
+        let in_vain = precision == Precision::Fast && !self.fast;
+        if in_vain { Err(Error::NotFast { algorithm: self.name }) } else { Ok(()) }
+    }
 }

@@ -133,6 +133,7 @@ macro_rules! entry {
             source: $source,
             requires: $requires,
             feed: Feed::OnPolicy,
+            fast: false,
             keys: PolicySettings::KEYS,
             resolve: |settings| resolve(Rule::$rule, settings),
             check: |spec| check(Rule::$rule, spec),

@@ -113,6 +113,9 @@ pub struct TrainArgs {
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "D")]
     pub device: Option<String>,
+    /// How exact kernels are: strict (the same bits on every device) or fast (matrix units of a GPU) [default: strict]
+    #[arg(long, value_name = "P")]
+    pub precision: Option<String>,
     /// Run folder; must not exist yet [default: runs/PRESET-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use coact_core::nearest;
 use coact_core::settings::Key;
 use coact_envs::wrappers::{CommonReward, WrapperConfig};
+use coact_kernels::Precision;
 use coact_runner::RunSettings;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,6 +33,9 @@ coact_core::settings! {
         threads: usize = 0,
         /// Device: "auto", "cpu", "cuda" or "cuda:N". Does not change results.
         device: String = "auto".into(),
+        /// How exact kernels are: "strict", the same bits on every device, or "fast": on a GPU, larger shapes on matrix units
+        /// in tf32. Changes results, so it enters the hash where it is "fast".
+        precision: String = "strict".into(),
         /// Instruction set: "auto", "avx512", "avx2", "neon" or "portable". Does not change results.
         isa: String = "auto".into(),
         /// Subtract the running mean of observations and divide by their running deviation; frozen in evaluation.
@@ -330,12 +334,15 @@ impl Config {
     /// Hash of everything that changes results except the seed: runs with equal hashes may be averaged.
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
-        // Groups that nobody else plays are left out, so that runs from before there were such groups keep their hash.
-        let nobody = |name: &str, value: &Value| {
-            ["scripted", "frozen"].contains(&name) && *value == Value::Object(Map::new())
+        // Groups that nobody else plays and strict kernels are left out, so that runs from before there was anything else
+        // keep their hash.
+        let as_ever = |name: &str, value: &Value| match name {
+            "scripted" | "frozen" => *value == Value::Object(Map::new()),
+            "precision" => value == Precision::Strict.name(),
+            _ => false,
         };
         for (name, value) in self.entries() {
-            if !NOT_HASHED.contains(&name) && !nobody(name, &value) {
+            if !NOT_HASHED.contains(&name) && !as_ever(name, &value) {
                 hasher.update(format!("{name}={value}\n").as_bytes());
             }
         }
@@ -358,6 +365,14 @@ impl Config {
             time_limit: team.time_limit,
             scripted: team.scripted.clone(),
         }
+    }
+
+    /// How exact kernels are to be.
+    ///
+    /// # Errors
+    /// A name that is neither of both.
+    pub fn precision(&self) -> Result<Precision> {
+        self.team.precision.parse().map_err(Error::usage)
     }
 
     /// Worker threads, with 0 resolved.

@@ -59,9 +59,11 @@ impl From<coact_algorithms::Error> for Error {
     fn from(error: coact_algorithms::Error) -> Self {
         use coact_algorithms::Error as E;
         match error {
-            E::UnknownAlgorithm { .. } | E::Unsupported { .. } | E::Setting { .. } | E::Settings { .. } => {
-                Self::usage(error)
-            }
+            E::UnknownAlgorithm { .. }
+            | E::Unsupported { .. }
+            | E::Setting { .. }
+            | E::Settings { .. }
+            | E::NotFast { .. } => Self::usage(error),
             E::Nets(coact_nets::Error::Setting { .. }) => Self::usage(error),
             other => Self::failed(other),
         }

@@ -8,6 +8,7 @@ use coact_core::codec::{Reader, Writer};
 use coact_core::{ActionBatch, BatchEnv, EnvSpec, Error as CoreError, StepBatch};
 use coact_envs::scripts::{Actor, Moment, place_of};
 use coact_envs::wrappers::wrap;
+use coact_kernels::Precision;
 use coact_runner::TeamState;
 use coact_runner::checkpoint::CheckpointStore;
 
@@ -57,6 +58,10 @@ impl FrozenGroup {
         }
         (saved.team.threads, saved.team.device) = (own.threads, own.device.clone());
         saved.team.isa = own.isa.clone();
+        // Its policy is computed as this run is, as far as there are kernels for that.
+        let fast = coact_algorithms::find(&saved.team.algorithm)?.fast;
+        saved.team.precision =
+            if fast { own.precision.clone() } else { Precision::Strict.name().to_string() };
         let mut env = shown_to(&saved)?;
         let spec = env.spec().clone();
         let name = &whole.groups[place].name;

@@ -53,7 +53,8 @@ pub fn list(args: &ListArgs) -> Result<()> {
         say("Algorithms (coact train --algorithm NAME):");
         for entry in coact_algorithms::ALL {
             say(format!("  {:<22} {}", entry.name, entry.summary));
-            say(format!("  {:<22}   requires {}; {}", "", entry.requires, entry.source));
+            let fast = if entry.fast { "; precision fast on a GPU" } else { "" };
+            say(format!("  {:<22}   requires {}; {}{fast}", "", entry.requires, entry.source));
         }
     }
     if wants("games") {
@@ -196,7 +197,7 @@ fn algorithms_json() -> Value {
     let key = |k: &coact_core::settings::Key| json!({"name": k.name, "aliases": k.aliases, "default": k.default, "explain": k.explain.trim()});
     let algorithm = |a: &coact_algorithms::AlgorithmEntry| {
         json!({
-            "name": a.name, "summary": a.summary, "source": a.source, "requires": a.requires,
+            "name": a.name, "summary": a.summary, "source": a.source, "requires": a.requires, "fast": a.fast,
             "keys": a.keys.iter().map(key).collect::<Vec<_>>(),
         })
     };
@@ -215,13 +216,16 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     if args.json {
         say(json!({
             "version": env!("CARGO_PKG_VERSION"), "cores": cores, "instruction_sets": isas,
-            "instruction_set": best, "devices": device_names(&gpus), "gpus": gpu_json(&gpus),
+            "instruction_set": best, "precisions": ["strict", "fast"], "devices": device_names(&gpus), "gpus": gpu_json(&gpus),
         }));
         return Ok(());
     }
     say(format!("coact {}", env!("CARGO_PKG_VERSION")));
     say(format!("cores             {cores}"));
     say(format!("instruction sets  {} (auto takes {best}; results do not depend on it)", isas.join(", ")));
+    say(
+        "precisions        strict (the same bits on every device), fast (matrix units of a GPU, for larger shapes)",
+    );
     say("devices           cpu");
     match &gpus {
         Ok(gpus) => gpus.iter().for_each(|gpu| say(format!("                  {gpu}"))),

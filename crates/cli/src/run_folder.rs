@@ -171,7 +171,7 @@ pub fn build_eval_env(config: &Config, episodes: usize) -> Result<Box<dyn BatchE
 /// Where to compute.
 ///
 /// # Errors
-/// A device or instruction set that is unknown or not there.
+/// A device or instruction set that is unknown or not there, a precision that the device does not have.
 pub fn build_backend(config: &Config) -> Result<Backend> {
     choose_backend(config).map(|(backend, _)| backend)
 }
@@ -186,16 +186,19 @@ pub fn choose_backend(config: &Config) -> Result<(Backend, String)> {
         "auto" => None,
         name => Some(name.parse::<Isa>().map_err(Error::usage)?),
     };
-    device.backend(CpuOptions { threads: config.threads(), isa }).map_err(Error::usage)
+    let options = CpuOptions { threads: config.threads(), isa };
+    let (backend, why) = device.backend(options).map_err(Error::usage)?;
+    Ok((backend.with_precision(config.precision()?).map_err(Error::usage)?, why))
 }
 
 /// The learner of a configuration for an environment with `spec`.
 ///
 /// # Errors
-/// An environment that the algorithm cannot learn in, settings out of range.
+/// An environment that the algorithm cannot learn in, settings out of range, a precision that it has no kernels for.
 pub fn build_learner(config: &Config, spec: &EnvSpec) -> Result<coact_algorithms::AnyLearner> {
     let entry = coact_algorithms::find(&config.team.algorithm)?;
     (entry.check)(spec)?;
+    entry.check_precision(config.precision()?)?;
     let context = coact_algorithms::BuildContext {
         spec,
         n_envs: config.team.n_envs,

@@ -129,6 +129,9 @@ fn new_config(args: &TrainArgs) -> Result<(Config, String)> {
     if let Some(device) = &args.device {
         layers.one("device", device.as_str())?;
     }
+    if let Some(precision) = &args.precision {
+        layers.one("precision", precision.as_str())?;
+    }
     Ok((layers.resolve()?, name))
 }
 
@@ -141,6 +144,7 @@ fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
         || args.seed.is_some()
         || args.env_steps.is_some()
         || args.out.is_some()
+        || args.precision.is_some()
         || args.base.set.iter().any(|pair| !pair.starts_with("isa="));
     if changes {
         let text =
@@ -192,7 +196,8 @@ fn tell_plan(config: &Config, quiet: bool) -> Result<()> {
             bytes as f64 / (1024.0 * 1024.0)
         ));
         let (backend, why) = choose_backend(config)?;
-        note(format!("on {} (device {}: {why})", backend.describe(), config.team.device));
+        let (device, precision) = (&config.team.device, backend.precision());
+        note(format!("on {} (device {device}: {why}), precision {precision}", backend.describe()));
     }
     Ok(())
 }

@@ -140,6 +140,11 @@ impl Agents {
         self.groups.iter().map(of).collect()
     }
 
+    /// Whether no network has a memory or convolutions.
+    pub(super) fn are_plain(&self) -> bool {
+        self.groups.iter().all(|group| group.q_shape.is_some())
+    }
+
     /// Chooses actions; `explore` decides which memory is read and moved on.
     ///
     /// # Errors

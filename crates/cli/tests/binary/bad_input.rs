@@ -144,6 +144,22 @@ fn devices_that_are_not_there_are_refused() {
 }
 
 #[test]
+fn fast_mode_is_refused_where_nothing_can_be_fast() {
+    setting(&["precision=exact"], &["unknown precision \"exact\"", "strict or fast"]);
+    for device in ["cpu", "auto"] {
+        let words = ["precision fast is for the matrix units of a GPU", "device cuda", "precision strict"];
+        usage(
+            &["train", "climbing", "--algorithm", "iql", "--device", device, "--precision", "fast"],
+            &words,
+        );
+    }
+    for algorithm in ["mappo", "hysteretic", "qmix-rnn", "maddpg", "divided"] {
+        let args = ["train", "--env", "climbing", "--algorithm", algorithm, "--precision", "fast"];
+        usage(&args, &[algorithm, "no kernels for matrix units", "precision strict", "list algorithms"]);
+    }
+}
+
+#[test]
 fn folders_that_are_no_runs_are_refused() {
     let dir = folder();
     let at = |code, args: &[&str], words: &[&str]| refused(dir.path(), code, args, words);

@@ -53,6 +53,30 @@ fn every_preset_resolves_builds_and_survives_its_config_file() {
     }
 }
 
+/// Runs from before there was a choice keep their hash, and those with fast kernels are never averaged with others.
+#[test]
+fn precision_enters_the_hash_where_it_is_fast() {
+    let resolved = |pairs: &[&str]| {
+        let mut layers = Layers::default();
+        layers.toml(presets::find("spread-vdn").unwrap().text, "preset").unwrap();
+        layers.set(&pairs.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        layers.resolve().unwrap()
+    };
+    let (plain, strict, fast) =
+        (resolved(&[]), resolved(&["precision=strict"]), resolved(&["precision=fast"]));
+    // As it was before there was this setting.
+    assert_eq!(
+        resolved(&["env_steps=1", "eval_every=0", "final_eval_episodes=1"]).hash(),
+        "4ba85ef702e8dc8f"
+    );
+    assert_eq!(plain.hash(), strict.hash());
+    assert_ne!(plain.hash(), fast.hash());
+    assert!(fast.to_toml().contains("\nprecision = \"fast\"\n"), "{}", fast.to_toml());
+    let mut again = Layers::default();
+    again.toml(&fast.to_toml(), "config.toml").unwrap();
+    assert_eq!(again.resolve().unwrap(), fast);
+}
+
 /// Every number that the two well-known configurations are known by.
 #[test]
 fn presets_say_what_they_promise() {

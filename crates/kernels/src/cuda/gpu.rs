@@ -159,6 +159,8 @@ kernels!(
     rollout_env,
     rollout_policy_8,
     rollout_policy_32,
+    rollout_policy_fast_16,
+    rollout_policy_fast_32,
     update_rows_8,
     update_rows_32,
     update_grads_1,
@@ -278,12 +280,8 @@ impl Cuda {
         &self.kernels
     }
 
-    /// The device, and how exact it is where that is not strict.
     pub(crate) fn describe(&self) -> String {
-        match self.precision {
-            Precision::Strict => self.info.to_string(),
-            Precision::Fast => format!("{}, precision fast (tf32)", self.info),
-        }
+        self.info.to_string()
     }
 
     pub(crate) fn set_precision(&mut self, precision: Precision) {

@@ -2,7 +2,7 @@
 
 use super::{DeviceEnv, Policy, Rollout, RolloutColumns, Rollouts, SpreadScale};
 use crate::cuda::{Column, Cuda, Grid, MAX_SHARED_BYTES, Mirror, Network, kernel_arguments};
-use crate::{Error, Exploration};
+use crate::{Error, Exploration, Precision};
 use coact_core::rng::key_of;
 
 /// Threads of a block with a network.
@@ -124,9 +124,11 @@ struct Form {
     grid: Grid,
     /// Rows of a tile; 0 without a network.
     tile: u32,
+    /// Whether on matrix units.
+    fast: bool,
 }
 
-fn form(call: &Rollout<'_>, shape: &EnvShape, n_envs: u32) -> Result<Form, Error> {
+fn form(call: &Rollout<'_>, shape: &EnvShape, n_envs: u32, precision: Precision) -> Result<Form, Error> {
     let Policy::Network { shape: network, exploration, .. } = call.policy else {
         let fits = |threads: &u32| shape.shared_bytes(*threads) <= MAX_SHARED_BYTES;
         let threads = [ENV_THREADS, ENV_THREADS / 2].into_iter().find(fits).unwrap_or(32);
@@ -135,7 +137,15 @@ fn form(call: &Rollout<'_>, shape: &EnvShape, n_envs: u32) -> Result<Form, Error
             threads,
             shared_bytes: shape.shared_bytes(threads),
         };
-        return Ok(Form { net: Network::default(), kind: 1, epsilon: 1.0, temperature: 1.0, grid, tile: 0 });
+        return Ok(Form {
+            net: Network::default(),
+            kind: 1,
+            epsilon: 1.0,
+            temperature: 1.0,
+            grid,
+            tile: 0,
+            fast: false,
+        });
     };
     let (kind, epsilon, temperature) = match exploration {
         Exploration::EpsilonGreedy { epsilon } => (1, epsilon, 1.0),
@@ -144,9 +154,14 @@ fn form(call: &Rollout<'_>, shape: &EnvShape, n_envs: u32) -> Result<Form, Error
     };
     let net = Network::new(network)?;
     let bytes = |tile: u32| net.shared_bytes(tile) + shape.shared_bytes(tile / shape.n_agents);
+    let fits = |tile: u32| shape.n_agents <= tile && bytes(tile) <= MAX_SHARED_BYTES;
     let few = n_envs * shape.n_agents < 32 * 132 && shape.n_agents <= 8;
-    let tile = if few || bytes(32) > MAX_SHARED_BYTES { 8 } else { 32 };
-    if shape.n_agents > tile || bytes(tile) > MAX_SHARED_BYTES {
+    let strict = if few || bytes(32) > MAX_SHARED_BYTES { 8 } else { 32 };
+    // As `act` chooses, where environments leave it the room.
+    let fast = net.fast_tile((n_envs * shape.n_agents) as usize);
+    let fast = fast.filter(|&tile| precision == Precision::Fast && fits(tile));
+    let tile = fast.unwrap_or(strict);
+    if !fits(tile) {
         return Err(Error::Shape(format!(
             "a network whose widest layer has {} units does not fit a multiprocessor beside environments of {} agents; use a smaller one, or the cpu",
             network.mlp.max_width(),
@@ -158,7 +173,7 @@ fn form(call: &Rollout<'_>, shape: &EnvShape, n_envs: u32) -> Result<Form, Error
         threads: THREADS,
         shared_bytes: bytes(tile),
     };
-    Ok(Form { net, kind, epsilon, temperature, grid, tile })
+    Ok(Form { net, kind, epsilon, temperature, grid, tile, fast: fast.is_some() })
 }
 
 impl Cuda {
@@ -167,12 +182,15 @@ impl Cuda {
             return Ok(());
         }
         let shape = env_shape(envs);
-        let form = form(&call, &shape, envs.n_envs as u32)?;
+        let form = form(&call, &shape, envs.n_envs as u32, self.precision())?;
         let args = args(self, envs, &call, shape, &form)?;
-        let kernel = match form.tile {
-            0 => &self.kernels().rollout_env,
-            8 => &self.kernels().rollout_policy_8,
-            _ => &self.kernels().rollout_policy_32,
+        let kernels = self.kernels();
+        let kernel = match (form.tile, form.fast) {
+            (0, _) => &kernels.rollout_env,
+            (8, _) => &kernels.rollout_policy_8,
+            (16, _) => &kernels.rollout_policy_fast_16,
+            (_, false) => &kernels.rollout_policy_32,
+            (_, true) => &kernels.rollout_policy_fast_32,
         };
         // SAFETY: `args` made each column that is not null as long as `Rollout::check` found its shape to be.
         unsafe { self.launch("roll out", kernel, form.grid, &args) }?;

@@ -116,7 +116,7 @@ INLINE ActArgs choice_of(const RolloutArgs &args, u32 t) {
 }
 
 // Grid: tiles of environments.
-template <int ROWS> INLINE void rollout_policy(const RolloutArgs &args) {
+template <int ROWS, class Product = Strict> INLINE void rollout_policy(const RolloutArgs &args) {
     DYNAMIC_SHARED(float, memory);
     const int LD = Tile<ROWS>::LD;
     const Network &net = args.net;
@@ -135,7 +135,7 @@ template <int ROWS> INLINE void rollout_policy(const RolloutArgs &args) {
         }
         __syncthreads();
         const Solo solo = {args.params};
-        float *q = memory + forward<ROWS>(net, solo, memory, 0, rows);
+        float *q = memory + forward<ROWS, Product>(net, solo, memory, 0, rows);
         if (net.dueling) {
             for (u32 r = threadIdx.x; r < rows; r += blockDim.x) dueling_(q + r, LD, net.n_actions);
             __syncthreads();
@@ -157,6 +157,8 @@ template <int ROWS> INLINE void rollout_policy(const RolloutArgs &args) {
 
 KERNEL(rollout_policy_8, RolloutArgs) { rollout_policy<8>(args); }
 KERNEL(rollout_policy_32, RolloutArgs) { rollout_policy<32>(args); }
+KERNEL(rollout_policy_fast_16, RolloutArgs) { rollout_policy<16, Fast>(args); }
+KERNEL(rollout_policy_fast_32, RolloutArgs) { rollout_policy<32, Fast>(args); }
 
 // Grid: environments, one a thread. Actions are given, or uniform: those of `act` with an epsilon of 1.
 KERNEL(rollout_env, RolloutArgs) {

@@ -7,8 +7,8 @@ use coact_envs::cartpole::batch::CartPoleBatch;
 use coact_envs::cartpole::{CartPole, CartPoleOptions};
 use coact_envs::particle::spread::{Scale, Spread, SpreadOptions};
 use coact_kernels::{
-    Act, ActScratch, Activation, Backend, CpuOptions, DeviceEnv, Error, Exploration, Policy, QShape, Rollout,
-    RolloutOut, Rollouts, SpreadScale,
+    Act, ActScratch, Activation, Backend, CpuOptions, DeviceEnv, Error, Exploration, Policy, Precision,
+    QShape, Rollout, RolloutOut, Rollouts, SpreadScale,
 };
 
 const SEED: u64 = 0x1234_5678_9abc_def0;
@@ -83,9 +83,14 @@ impl Actor {
     }
 }
 
-/// `steps` steps on the processor: `act`, then a step, again and again.
-fn on_the_processor(world: &mut World, actor: &Actor, steps: usize, given: &[u32]) -> Record {
-    let mut cpu = Backend::cpu(CpuOptions::default()).unwrap();
+/// `steps` steps on the processor: `act` by `chooser`, then a step, again and again.
+fn on_the_processor(
+    chooser: &mut Backend,
+    world: &mut World,
+    actor: &Actor,
+    steps: usize,
+    given: &[u32],
+) -> Record {
     let mut out = StepBatch::new(world.host.spec(), world.host.n_envs());
     let mut batch = ActionBatch::new(world.host.spec(), world.host.n_envs());
     let (mut scratch, mut record) = (ActScratch::default(), Record::default());
@@ -116,7 +121,7 @@ fn on_the_processor(world: &mut World, actor: &Actor, steps: usize, given: &[u32
             actions,
             q: None,
         };
-        cpu.act(&mut scratch, call).unwrap();
+        chooser.act(&mut scratch, call).unwrap();
         if let Actor::Given = actor {
             actions.copy_from_slice(&given[t * rows..(t + 1) * rows]);
         }
@@ -193,7 +198,19 @@ fn on_the_device(
     record
 }
 
-fn compare(gpu: &mut Backend, mut world: World, actor: &Actor, steps: usize, each: usize) {
+fn compare(gpu: &mut Backend, world: World, actor: &Actor, steps: usize, each: usize) {
+    let mut cpu = Backend::cpu(CpuOptions::default()).unwrap();
+    compare_with(&mut cpu, gpu, world, actor, (steps, each));
+}
+
+/// A rollout on `gpu` against steps on the processor with actions of `chooser`.
+fn compare_with(
+    chooser: &mut Backend,
+    gpu: &mut Backend,
+    mut world: World,
+    actor: &Actor,
+    (steps, each): (usize, usize),
+) {
     let rows = world.host.n_envs() * world.n_agents;
     let n = world.host.spec().groups[0].action.n_discrete() as u32;
     let mut s = Stream::new(6, Purpose::Init, 0, 0);
@@ -201,7 +218,7 @@ fn compare(gpu: &mut Backend, mut world: World, actor: &Actor, steps: usize, eac
         Actor::Given => (0..steps * rows).map(|_| s.below(n)).collect(),
         _ => Vec::new(),
     };
-    let want = on_the_processor(&mut world, actor, steps, &given);
+    let want = on_the_processor(chooser, &mut world, actor, steps, &given);
     let got = on_the_device(gpu, &world, actor, (steps, each), &given);
     let what =
         format!("{:?}, {} environments of {} agents", world.device, world.host.n_envs(), world.n_agents);
@@ -251,6 +268,33 @@ fn spread_on_a_device() {
     // Enough rows for tiles of 32.
     let world = || spread(3, 5, 1409, 0.5, Mpe2);
     compare(&mut gpu, world(), &Actor::network(&world(), vec![16], false, epsilon), 12, 7);
+}
+
+/// In fast mode actions are those of `act` in fast mode: the same arithmetic for a row, whatever tile it lies in. Small
+/// networks stay strict.
+#[test]
+#[ignore = "needs a GPU"]
+fn fast_rollouts_on_a_device_are_steps_of_fast_act() {
+    let fast = || gpu().with_precision(Precision::Fast).unwrap();
+    let (mut chooser, mut device, mut cpu) = (fast(), fast(), Backend::cpu(CpuOptions::default()).unwrap());
+    let epsilon = Exploration::EpsilonGreedy { epsilon: 0.3 };
+    let team = || spread(3, 2, 1409, 0.5, SpreadScale::Mpe2);
+    let actor = Actor::network(&team(), vec![35], true, epsilon);
+    compare_with(&mut chooser, &mut device, team(), &actor, (5, 3));
+    let cart = || carts(1, 2, 2117);
+    compare_with(
+        &mut chooser,
+        &mut device,
+        cart(),
+        &Actor::network(&cart(), vec![32], false, epsilon),
+        (5, 5),
+    );
+    compare_with(&mut cpu, &mut device, cart(), &Actor::network(&cart(), vec![31], false, epsilon), (5, 5));
+    device.time_launches();
+    on_the_device(&mut device, &team(), &actor, (1, 1), &[]);
+    on_the_device(&mut device, &cart(), &Actor::network(&cart(), vec![32], false, epsilon), (1, 1), &[]);
+    let kernels: Vec<_> = device.take_launches().unwrap().iter().map(|l| l.kernel).collect();
+    assert_eq!(kernels, ["rollout_policy_fast_32", "rollout_policy_fast_16"]);
 }
 
 /// The state goes to the device and comes back, and what is wrong is said.
