@@ -3,7 +3,10 @@
 
 use std::hint::black_box;
 
-use coact_kernels::{CellBackward, CellCache, CellForward, CellKind, CellShape, Device};
+use coact_kernels::{
+    Activation, CellBackward, CellCache, CellForward, CellKind, CellShape, Device, MlpShape,
+    RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShape,
+};
 
 use super::Session;
 use super::network::backend;
@@ -31,7 +34,7 @@ pub fn run(session: &mut Session) -> Result<(), String> {
                     unit: Unit::Giga("GFLOP/s"),
                     items: (2 * products * steps * rows * WIDTH * shape.gate_width()) as f64,
                     goal: None,
-                    ours: vec![(1, cell(shape, steps, rows, backward)?)],
+                    ours: vec![(1, cell(shape, steps, rows, backward, Device::Cpu)?)],
                     peers: Vec::new(),
                     bound: Some(peak(None)),
                 })?;
@@ -45,8 +48,14 @@ pub fn run(session: &mut Session) -> Result<(), String> {
 ///
 /// # Errors
 /// What the backend said.
-pub fn cell(shape: CellShape, steps: usize, rows: usize, backward: bool) -> Result<Run<'static>, String> {
-    let mut backend = backend(Device::Cpu, 1)?;
+pub fn cell(
+    shape: CellShape,
+    steps: usize,
+    rows: usize,
+    backward: bool,
+    device: Device,
+) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, 1)?;
     let mut rng = data::stream(40);
     let n = steps * rows;
     let params = data::uniforms(&mut rng, shape.param_count(), -0.125, 0.125);
@@ -81,6 +90,63 @@ pub fn cell(shape: CellShape, steps: usize, rows: usize, backward: bool) -> Resu
                 backend.cell_backward(&mut cache, call).map_err(|e| e.to_string())?;
             }
             black_box((&mut hidden, &mut grads));
+        }
+        Ok(())
+    }))
+}
+
+/// Layers before and behind a cell of the agents of `simple_spread`.
+pub fn layers(cell: CellShape) -> (MlpShape, MlpShape) {
+    let layers = |input, hidden, output| MlpShape {
+        input,
+        hidden,
+        output,
+        activation: Activation::Relu,
+        layer_norm: false,
+    };
+    (layers(18, vec![WIDTH], cell.gate_width()), layers(cell.width, Vec::new(), 5))
+}
+
+/// Calls of a whole network, 18-64-cell-5: `steps` steps of `rows` rows, forward and backward through time.
+///
+/// # Errors
+/// What the backend said.
+pub fn network(cell: CellShape, steps: usize, rows: usize, device: Device) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, 1)?;
+    let mut rng = data::stream(41);
+    let (encoder, head) = layers(cell);
+    let n = steps * rows;
+    let len = RecurrentShape { encoder: &encoder, cell, head: &head }.param_count();
+    let params = data::uniforms(&mut rng, len, -0.125, 0.125);
+    let input = data::normals(&mut rng, n * encoder.input);
+    let d_output = data::normals(&mut rng, n * head.output);
+    let (is_first, memory) = (vec![false; n], vec![0.0; rows * cell.memory_width()]);
+    let (mut output, mut grads) = (vec![0.0; d_output.len()], vec![0.0; len]);
+    let mut cache = RecurrentCache::new();
+    Ok(Box::new(move |calls| {
+        for _ in 0..calls {
+            let shape = RecurrentShape { encoder: &encoder, cell, head: &head };
+            let call = RecurrentForward {
+                shape,
+                params: &params,
+                steps,
+                rows,
+                input: &input,
+                is_first: &is_first,
+                memory: &memory,
+                output: &mut output,
+            };
+            backend.recurrent_forward(&mut cache, call).map_err(|e| e.to_string())?;
+            let call = RecurrentBackward {
+                shape,
+                params: &params,
+                input: &input,
+                d_output: &d_output,
+                grads: &mut grads,
+                d_input: None,
+            };
+            backend.recurrent_backward(&mut cache, call).map_err(|e| e.to_string())?;
+            black_box((&mut output, &mut grads));
         }
         Ok(())
     }))

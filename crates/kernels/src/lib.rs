@@ -57,7 +57,8 @@ pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference}
 pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
 pub use precision::Precision;
 pub use recurrent::{
-    CellBackward, CellCache, CellForward, CellKind, CellShape, reference as recurrent_reference,
+    CellBackward, CellCache, CellForward, CellKind, CellShape, RecurrentBackward, RecurrentCache,
+    RecurrentForward, RecurrentShape, reference as recurrent_reference,
 };
 pub use resident::{
     Draws, GradStep, Learned, Resident, ResidentConfig, ResidentGroup, ResidentState, RingGroup,
@@ -73,6 +74,8 @@ pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as up
 /// beside them, which `cargo xtask cuda check` holds them to.
 pub const GPU_BUDGETS: &[&str] = &[
     include_str!("act/budget.toml"),
+    include_str!("mlp/budget.toml"),
+    include_str!("recurrent/budget.toml"),
     include_str!("resident/budget.toml"),
     include_str!("rollout/budget.toml"),
     include_str!("roofline/budget.toml"),

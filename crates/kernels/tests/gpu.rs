@@ -11,6 +11,7 @@ mod gpu {
     mod driver;
     mod fast;
     mod faults;
+    mod recurrent;
     mod resident;
     mod rollout;
     mod update;

@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use coact_core::rng::{Purpose, Stream};
 use coact_kernels::{
-    Activation, Backend, CellBackward, CellCache, CellForward, CellShape, MlpCache, MlpShape, TensorKind,
+    Activation, Backend, CellShape, MlpCache, MlpShape, RecurrentBackward, RecurrentCache, RecurrentForward,
+    RecurrentShape, TensorKind,
 };
 
 pub use coact_kernels::CellKind;
@@ -117,13 +118,8 @@ impl AgentNetShape {
 struct Recurrence {
     cell: CellShape,
     head: MlpShape,
-    cell_cache: CellCache,
-    head_cache: MlpCache,
-    /// Input side of the gates and later its gradient `[T, R, G H]`.
-    gates: Vec<f32>,
-    /// Hidden states `[T, R, H]`, and their gradient.
-    hidden: Vec<f32>,
-    d_hidden: Vec<f32>,
+    /// What the whole network keeps for backward.
+    cache: RecurrentCache,
 }
 
 /// An encoder, a recurrent cell if the shape has one, and a head.
@@ -151,15 +147,8 @@ impl AgentNet {
         let grid = |grid| GridNet::new(grid, shape.input, shape.activation);
         let grid = shape.grid.as_ref().map(grid).transpose()?;
         let (trunk, cell, head) = shape.parts(grid.as_ref().map_or(shape.input, GridNet::output));
-        let recurrence = cell.zip(head).map(|(cell, head)| Recurrence {
-            cell,
-            head,
-            cell_cache: CellCache::new(),
-            head_cache: MlpCache::new(),
-            gates: Vec::new(),
-            hidden: Vec::new(),
-            d_hidden: Vec::new(),
-        });
+        let cache = RecurrentCache::new();
+        let recurrence = cell.zip(head).map(|(cell, head)| Recurrence { cell, head, cache });
         Ok(Self { shape, grid, trunk, trunk_cache: MlpCache::new(), recurrence, steps: 0, rows: 0 })
     }
 
@@ -267,7 +256,7 @@ impl AgentNet {
         out: &mut [f32],
         memory_out: Option<&mut [f32]>,
     ) -> Result<()> {
-        let [grid, trunk, cell, head] = self.ranges();
+        let [grid, trunk, _, head] = self.ranges();
         assert_eq!(params.len(), head.end, "params [P]");
         assert_eq!(obs.len(), steps * rows * self.shape.input, "obs [T, R, D]");
         (self.steps, self.rows) = (steps, rows);
@@ -284,22 +273,10 @@ impl AgentNet {
             backend.mlp_forward(&self.trunk, &params[trunk], n, obs, cache, out);
             return Ok(());
         };
-        r.fit(n);
-        let gates = &mut r.gates[..n * r.cell.gate_width()];
-        let hidden = &mut r.hidden[..n * r.cell.width];
-        backend.mlp_forward(&self.trunk, &params[trunk], n, obs, cache, gates);
-        let call = CellForward {
-            shape: r.cell,
-            params: &params[cell],
-            steps,
-            rows,
-            input_side: gates,
-            is_first,
-            memory,
-            hidden,
-        };
-        backend.cell_forward(&mut r.cell_cache, call)?;
-        backend.mlp_forward(&r.head, &params[head], n, hidden, &mut r.head_cache, out);
+        let shape = RecurrentShape { encoder: &self.trunk, cell: r.cell, head: &r.head };
+        let params = &params[trunk.start..];
+        let call = RecurrentForward { shape, params, steps, rows, input: obs, is_first, memory, output: out };
+        backend.recurrent_forward(&mut r.cache, call)?;
         if let Some(memory_out) = memory_out {
             let m = r.cell.memory_width();
             assert_eq!(memory_out.len(), rows * m, "memory_out [R, M]");
@@ -356,11 +333,7 @@ impl AgentNet {
         );
         assert_eq!(into.len(), self.memory_width(), "memory [M]");
         let Some(r) = &self.recurrence else { return };
-        let h = r.cell.width;
-        into[..h].copy_from_slice(&r.hidden[(step * self.rows + row) * h..][..h]);
-        if r.cell.kind == CellKind::Lstm {
-            into[h..].copy_from_slice(r.cell_cache.cell_state(r.cell, step, row));
-        }
+        r.cache.memory_after(r.cell, step, row, into);
     }
 
     /// Backward of the last [`AgentNet::forward`] with the same `params` and `obs`: given the gradient `d_out`
@@ -387,48 +360,31 @@ impl AgentNet {
         assert_eq!((params.len(), grads.len()), (p, p), "params [P], grads [P]");
         let n = self.steps * self.rows;
         assert_eq!(obs.len(), n * self.shape.input, "obs [T, R, D]");
-        self.recurrence_backward(backend, params, d_out, grads)?;
-        let d_out = self.recurrence.as_ref().map_or(d_out, |r| &r.gates[..n * r.cell.gate_width()]);
-        let (of_trunk, params_trunk) = (&mut grads[trunk.clone()], &params[trunk]);
-        let cache = &mut self.trunk_cache;
-        let Some(net) = &mut self.grid else {
-            backend.mlp_backward(&self.trunk, params_trunk, n, obs, cache, d_out, of_trunk, d_obs);
-            return Ok(());
+        let mut d_obs = d_obs;
+        let (input, d_input) = match &mut self.grid {
+            Some(net) => {
+                let width = n * self.trunk.input;
+                (&net.features[..width], Some(&mut net.d_features[..width]))
+            }
+            None => (obs, d_obs.take()),
         };
-        let (features, d_features) = (&net.features, &mut net.d_features);
-        let (features, d_features) =
-            (&features[..n * self.trunk.input], &mut d_features[..n * self.trunk.input]);
-        let below = Some(d_features);
-        backend.mlp_backward(&self.trunk, params_trunk, n, features, cache, d_out, of_trunk, below);
-        net.backward(backend, &params[grid.clone()], n, &mut grads[grid], d_obs)
-    }
-
-    /// Backward through head and cell, if there are any; leaves the gradient of the trunk's output in place of it.
-    fn recurrence_backward(
-        &mut self,
-        backend: &mut Backend,
-        params: &[f32],
-        d_out: &[f32],
-        grads: &mut [f32],
-    ) -> Result<()> {
-        let [.., cell, head] = self.ranges();
-        let n = self.steps * self.rows;
-        let Some(r) = &mut self.recurrence else { return Ok(()) };
-        let gates = &mut r.gates[..n * r.cell.gate_width()];
-        let hidden = &r.hidden[..n * r.cell.width];
-        let d_hidden = &mut r.d_hidden[..n * r.cell.width];
-        let of_head = &mut grads[head.clone()];
-        let (params_head, head_cache) = (&params[head], &mut r.head_cache);
-        backend.mlp_backward(&r.head, params_head, n, hidden, head_cache, d_out, of_head, Some(d_hidden));
-        let call = CellBackward {
-            shape: r.cell,
-            params: &params[cell.clone()],
-            d_hidden,
-            grads: &mut grads[cell],
-            d_input_side: gates,
-            d_memory: None,
-        };
-        Ok(backend.cell_backward(&mut r.cell_cache, call)?)
+        let (own, of_own) = (&params[trunk.start..], &mut grads[trunk.start..]);
+        match &mut self.recurrence {
+            Some(r) => {
+                let shape = RecurrentShape { encoder: &self.trunk, cell: r.cell, head: &r.head };
+                let (params, grads) = (own, of_own);
+                let call = RecurrentBackward { shape, params, input, d_output: d_out, grads, d_input };
+                backend.recurrent_backward(&mut r.cache, call)?;
+            }
+            None => {
+                let cache = &mut self.trunk_cache;
+                backend.mlp_backward(&self.trunk, own, n, input, cache, d_out, of_own, d_input);
+            }
+        }
+        match &mut self.grid {
+            Some(net) => net.backward(backend, &params[grid.clone()], n, &mut grads[grid], d_obs),
+            None => Ok(()),
+        }
     }
 
     /// The parameters as a PyTorch state dictionary, weights as `[out, in]`. A plain perceptron has the names of one
@@ -440,19 +396,6 @@ impl AgentNet {
     pub fn to_torch(&self, params: &[f32]) -> Vec<NamedTensor> {
         assert_eq!(params.len(), self.param_count(), "params [P]");
         self.tensors().into_iter().map(|t| t.to_torch(params)).collect()
-    }
-}
-
-impl Recurrence {
-    fn fit(&mut self, n: usize) {
-        let grow = |buffer: &mut Vec<f32>, len: usize| {
-            if buffer.len() < len {
-                buffer.resize(len, 0.0);
-            }
-        };
-        grow(&mut self.gates, n * self.cell.gate_width());
-        grow(&mut self.hidden, n * self.cell.width);
-        grow(&mut self.d_hidden, n * self.cell.width);
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::limits::Limits;
 use super::network::{AGENTS, OBS, q_shape, widths};
-use super::recurrent::cell;
+use super::recurrent::{cell, layers, network as recurrent_network};
 use super::update::{dense, gradients};
 use super::{Session, act};
 use crate::contest::{Contest, Run, Unit};
@@ -85,6 +85,49 @@ fn updates(device: Device) -> impl Iterator<Item = Case> {
     })
 }
 
+fn cells(device: Device) -> impl Iterator<Item = Case> {
+    let kinds = [(CellKind::Gru, "gru"), (CellKind::Lstm, "lstm")].into_iter();
+    let sizes = [(1_usize, 24_usize, false), (26, 96, false), (26, 96, true)];
+    kinds.flat_map(move |kind| sizes.map(|size| (kind, size))).map(
+        move |((kind, name), (steps, rows, backward))| {
+            let shape = CellShape { kind, width: 64 };
+            let (n, gates) = ((steps * rows) as f64, shape.gate_width() as f64);
+            let passes = if backward { 3.0 } else { 1.0 };
+            let what = if backward { "forward and backward" } else { "forward" };
+            Case {
+                kernel: name,
+                shape: format!("{steps} steps of {rows} rows, 64 units, {what}"),
+                ops: 2.0 * passes * n * 64.0 * gates,
+                bytes: 4.0 * (passes * n * (gates + 64.0) + shape.param_count() as f64),
+                on_gpu: true,
+                threads: false,
+                build: Box::new(move |_| cell(shape, steps, rows, backward, device)),
+            }
+        },
+    )
+}
+
+fn recurrent_networks(device: Device) -> impl Iterator<Item = Case> {
+    [(CellKind::Gru, "gru network"), (CellKind::Lstm, "lstm network")].into_iter().map(move |(kind, name)| {
+        let cell = CellShape { kind, width: 64 };
+        let (encoder, head) = layers(cell);
+        let (steps, rows, gates) = (26_usize, 96_usize, cell.gate_width());
+        let (n, inputs) = ((steps * rows) as f64, OBS * 64);
+        // Forward; gradients of all weights; gradients of the inputs of all layers but the first.
+        let macs = 3 * (inputs + 64 * gates + 64 * gates + 64 * 5) - inputs;
+        let params = (encoder.param_count() + cell.param_count() + head.param_count()) as f64;
+        Case {
+            kernel: name,
+            shape: format!("{steps} steps of {rows} rows, 18-64-{}-5, forward and backward", cell.width),
+            ops: 2.0 * n * macs as f64,
+            bytes: 4.0 * (n * (OBS as f64 + 2.0 * 5.0) + 2.0 * params),
+            on_gpu: true,
+            threads: false,
+            build: Box::new(move |_| recurrent_network(cell, steps, rows, device)),
+        }
+    })
+}
+
 fn on_cpu() -> Vec<Case> {
     let (macs, params) = network();
     let case = |kernel, shape: String, ops: f64, bytes: f64, threads, build: Build| Case {
@@ -109,24 +152,6 @@ fn on_cpu() -> Vec<Case> {
         let bytes = r * 23.0 + params + if backward { r * (5.0 + 3.0 * 128.0) + params } else { r * 128.0 };
         let build: Build = Box::new(move |threads| cases::mlp(rows, backward, threads));
         all.push(case(name, format!("{rows} rows, 18-64-64-5"), 2.0 * r * passes, bytes, true, build));
-    }
-    for (kind, name) in [(CellKind::Gru, "gru"), (CellKind::Lstm, "lstm")] {
-        let shape = CellShape { kind, width: 64 };
-        for (steps, rows, backward) in [(1_usize, 24_usize, false), (26, 96, false), (26, 96, true)] {
-            let (n, gates) = ((steps * rows) as f64, shape.gate_width() as f64);
-            let passes = if backward { 3.0 } else { 1.0 };
-            let bytes = passes * n * (gates + 64.0) + shape.param_count() as f64;
-            let what = if backward { "forward and backward" } else { "forward" };
-            let build: Build = Box::new(move |_| cell(shape, steps, rows, backward));
-            all.push(case(
-                name,
-                format!("{steps} steps of {rows} rows, 64 units, {what}"),
-                2.0 * passes * n * 64.0 * gates,
-                bytes,
-                false,
-                build,
-            ));
-        }
     }
     for backward in [false, true] {
         let (shape, rows) = (cases::CONV, 256_usize);
@@ -165,7 +190,8 @@ fn on_cpu() -> Vec<Case> {
 /// What a kernel said.
 pub fn run(session: &mut Session) -> Result<(), String> {
     let device = session.device;
-    let mut all: Vec<Case> = acts(device).chain(updates(device)).collect();
+    let mut all: Vec<Case> =
+        acts(device).chain(updates(device)).chain(cells(device)).chain(recurrent_networks(device)).collect();
     if session.on_gpu() {
         all.extend(fast_acts(device));
     } else {

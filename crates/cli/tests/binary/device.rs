@@ -44,9 +44,13 @@ fn under(stand_in: &Path, dir: &Path, args: &[&str], settings: &[(&str, &str)]) 
 }
 
 fn hash(output: &Output) -> serde_json::Value {
+    hash_after(2000, output)
+}
+
+fn hash_after(grad_steps: u64, output: &Output) -> serde_json::Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let result = last_json(std::str::from_utf8(&output.stdout).unwrap());
-    assert!(result["grad_steps"].as_u64().unwrap() >= 2000, "{result}");
+    assert!(result["grad_steps"].as_u64().unwrap() >= grad_steps, "{result}");
     result["params_hash"].clone()
 }
 
@@ -104,6 +108,58 @@ fn training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
         for part in ["learner.bin", "replay.bin", "environment.bin", "team.bin"] {
             assert!(checkpoint(dir, "gpu", part) == checkpoint(dir, "cpu", part), "{more:?}: {part}");
         }
+    }
+}
+
+/// Networks with a cell, whose gradients go through time: of values, and of policies.
+#[test]
+fn recurrent_training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
+    let Some(stand_in) = stand_in() else { return };
+    let values = [
+        "hidden=[6]",
+        "cell_width=5",
+        "sequence_length=6",
+        "batch_size=4",
+        "buffer_size=512",
+        "n_envs=2",
+        "learning_starts=64",
+        "update_every=4",
+        "gradient_steps=2",
+        "target_network_update_freq=20",
+    ];
+    let policies =
+        ["hidden=[6]", "head=[4]", "cell_width=5", "n_envs=4", "rollout_steps=25", "minibatches=2"];
+    for (preset, settings, more) in [
+        ("vdn", &values[..], &[][..]),
+        ("vdn", &values[..], &["algorithm=iql-rnn", "cell=lstm", "layer_norm=true", "sharing=separate"]),
+        ("qmix", &values[..], &["head=[7]", "activation=tanh", "td_lambda=0.8"]),
+        ("mappo", &policies[..], &[]),
+        ("mappo", &policies[..], &["cell=lstm", "layer_norm=true", "activation=relu"]),
+    ] {
+        let dir = folder();
+        let dir = dir.path();
+        let preset = format!("jaxmarl/simple_spread-{preset}-rnn");
+        let args = |out, device| {
+            let mut args = vec!["train", &preset, "--quiet", "--json", "--threads", "1", "--out", out];
+            args.extend(["--device", device, "--env-steps", "1000"]);
+            for setting in settings.iter().chain(more).chain(&["eval_every=0", "final_eval_episodes=2"]) {
+                args.extend(["--set", setting]);
+            }
+            args
+        };
+        let want = last_json(&succeed(dir, &args("cpu", "cpu")))["params_hash"].clone();
+        let got = hash_after(50, &under(stand_in, dir, &args("gpu", "cuda"), &[]));
+        assert_eq!(got, want, "{preset}: {more:?}");
+        let checkpoint = |out| {
+            let all = std::fs::read_dir(dir.join(out).join("checkpoints")).unwrap();
+            let last = all.map(|entry| entry.unwrap().path()).max().unwrap();
+            std::fs::read(last.join("learner.bin")).unwrap()
+        };
+        assert!(checkpoint("gpu") == checkpoint("cpu"), "{preset}: {more:?}");
+        // And the networks are there: a device that has no room for them says so.
+        let output = under(stand_in, dir, &args("none", "cuda"), &[("COACT_SIM_MEMORY", "4000")]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains("bytes of its memory"), "{text}");
     }
 }
 

@@ -12,6 +12,8 @@
 #endif
 
 #include "act/kernel.cu"
+#include "mlp/kernel.cu"
+#include "recurrent/kernel.cu"
 #include "rollout/kernel.cu"
 #include "roofline/kernel.cu"
 #include "update/kernel.cu"

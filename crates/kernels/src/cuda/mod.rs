@@ -27,6 +27,9 @@ mod absent {
     //! What stands for a GPU in a build that has no code for one.
 
     use crate::act::{Act, ActScratch};
+    use crate::recurrent::{
+        CellBackward, CellCache, CellForward, RecurrentBackward, RecurrentCache, RecurrentForward,
+    };
     use crate::resident::{Draws, GradStep, Learned, Resident, ResidentConfig, ResidentState, RingView};
     use crate::update::{Update, UpdateScratch, UpdateStats};
     use crate::{Cpu, Error, GpuInfo, LaunchTime, Precision, Rollout, Rollouts, Roofline};
@@ -89,6 +92,30 @@ mod absent {
         }
 
         pub(crate) fn act(&mut self, _: &mut ActScratch, _: &mut Act<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn cell_forward(&mut self, _: &mut CellCache, _: CellForward<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn cell_backward(&mut self, _: &mut CellCache, _: CellBackward<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn recurrent_forward(
+            &mut self,
+            _: &mut RecurrentCache,
+            _: RecurrentForward<'_>,
+        ) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn recurrent_backward(
+            &mut self,
+            _: &mut RecurrentCache,
+            _: RecurrentBackward<'_>,
+        ) -> Result<(), Error> {
             match *self {}
         }
 

@@ -46,6 +46,9 @@ INLINE float tanh_(float x) {
     return size < 0.625f ? small : large;
 }
 
+// 1 / (1 + e^-x), as `math::sigmoid_f32`.
+INLINE float sigmoid_(float x) { return __fdiv_rn(1.0f, 1.0f + exp_(-x)); }
+
 // max(x, 0); a NaN stays.
 INLINE float relu_(float x) { return 0.0f > x ? 0.0f : x; }
 

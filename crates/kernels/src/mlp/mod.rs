@@ -2,6 +2,8 @@
 //! `coact-nets`, and the pieces that `update` is made of.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod reference;
 
 pub(crate) use cpu::{backward_rows, forward_rows, grads_rows, infer_rows, transpose_weights, weight_grads};

@@ -27,7 +27,7 @@ pub(super) fn forward(cpu: &mut Cpu, cache: &CellCache, call: CellForward<'_>) {
 }
 
 pub(super) fn backward(cpu: &mut Cpu, cache: &mut CellCache, call: CellBackward<'_>) {
-    let CellCache { tape, steps, rows, is_first, sums, transposed } = cache;
+    let CellCache { tape, steps, rows, is_first, sums, transposed, .. } = cache;
     let (steps, rows, tape) = (*steps, *rows, &*tape);
     let CellBackward { shape, params, d_hidden, grads, d_input_side, d_memory } = call;
     let (h, width) = (shape.width, shape.gate_width());

@@ -17,12 +17,17 @@
 //! Bytes kept for backward: `4 (G + 3) H` a step and row for a GRU, `4 (G + 4) H` for an LSTM.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod gates;
+mod net;
 pub mod reference;
+
+pub use net::{RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShape};
 
 use crate::buffer::Buffer;
 use crate::chunks::ChunkSums;
-use crate::{Backend, Error, error::check_len};
+use crate::{Backend, Cuda, Error, error::check_len};
 
 /// Which cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,9 +80,17 @@ impl CellShape {
     }
 }
 
+/// Widest cell that a GPU takes: the gradients of an LSTM's gates of eight rows fit the shared memory of a block. A wider one
+/// stays on the host, to the same bits.
+const MAX_DEVICE_WIDTH: usize = 512;
+
 /// What [`Backend::cell_forward`] keeps for [`Backend::cell_backward`]. Grows on first use.
 #[derive(Debug, Default)]
 pub struct CellCache {
+    /// The cell of the last forward pass, if that succeeded.
+    shape: Option<CellShape>,
+    /// Whether that pass was on a GPU, where its tape then is (but for `c`, which comes down).
+    on_device: bool,
     tape: Tape,
     steps: usize,
     rows: usize,
@@ -85,6 +98,9 @@ pub struct CellCache {
     sums: ChunkSums,
     /// Recurrent weight transposed, `[G H, H]`.
     transposed: Buffer,
+    /// Memory of a GPU.
+    #[cfg(feature = "cuda")]
+    gpu: cuda::CellMemory,
 }
 
 /// Rows in the order of time, `[T, R, ..]`, but for the last three, which are of one step.
@@ -113,18 +129,39 @@ impl CellCache {
         Self::default()
     }
 
-    fn fit(&mut self, shape: CellShape, steps: usize, rows: usize, is_first: &[bool]) {
-        let (units, gates) = (steps * rows * shape.width, steps * rows * shape.gate_width());
-        self.tape.h_in.fit(units);
-        self.tape.gates.fit(gates);
-        self.tape.inner.fit(units);
+    /// Notes a forward pass.
+    fn begin(&mut self, shape: CellShape, steps: usize, rows: usize, on_device: bool) {
+        (self.steps, self.rows, self.on_device) = (steps, rows, on_device);
+        self.shape = Some(shape);
         if shape.kind == CellKind::Lstm {
-            self.tape.c_in.fit(units);
-            self.tape.c.fit(units);
+            self.tape.c.fit(steps * rows * shape.width);
+        }
+    }
+
+    /// Forgets a forward pass that failed: there may be no tape, or only a part of one.
+    fn forget(&mut self) {
+        (self.shape, self.steps) = (None, 0);
+    }
+
+    /// Refuses to go backward through another cell.
+    fn check_shape(&self, shape: CellShape) -> Result<(), Error> {
+        if self.shape == Some(shape) {
+            return Ok(());
+        }
+        let before = self.shape.map_or("no forward pass".to_string(), |shape| format!("one of {shape:?}"));
+        Err(Error::Shape(format!("backward of {shape:?} after {before}; go forward with it first")))
+    }
+
+    fn fit(&mut self, shape: CellShape, is_first: &[bool]) {
+        let n = self.steps * self.rows;
+        self.tape.h_in.fit(n * shape.width);
+        self.tape.gates.fit(n * shape.gate_width());
+        self.tape.inner.fit(n * shape.width);
+        if shape.kind == CellKind::Lstm {
+            self.tape.c_in.fit(n * shape.width);
         }
         self.is_first.clear();
         self.is_first.extend_from_slice(is_first);
-        (self.steps, self.rows) = (steps, rows);
     }
 
     fn fit_backward(&mut self, shape: CellShape) {
@@ -206,6 +243,7 @@ pub struct CellBackward<'a> {
 impl CellBackward<'_> {
     fn check(&self, cache: &CellCache) -> Result<(), Error> {
         let n = cache.steps * cache.rows;
+        cache.check_shape(self.shape)?;
         check_len("params", "[H + 1, G H]", self.shape.param_count(), self.params.len())?;
         check_len("d_hidden", "[T, R, H]", n * self.shape.width, self.d_hidden.len())?;
         check_len("grads", "[H + 1, G H]", self.shape.param_count(), self.grads.len())?;
@@ -218,26 +256,57 @@ impl CellBackward<'_> {
 }
 
 impl Backend {
-    /// All steps of a recurrent cell, keeping in `cache` what backward needs.
+    /// All steps of a recurrent cell, keeping in `cache` what backward needs. On a GPU that stays there; cells of more than 512
+    /// units are the host's.
     ///
     /// # Errors
-    /// [`Error::Length`] if a buffer does not fit.
+    /// [`Error::Length`] if a buffer does not fit; [`Error::Gpu`] from a GPU.
     pub fn cell_forward(&mut self, cache: &mut CellCache, call: CellForward<'_>) -> Result<(), Error> {
         call.check()?;
-        cache.fit(call.shape, call.steps, call.rows, call.is_first);
-        cpu::forward(self.host_mut(), cache, call);
-        Ok(())
+        let on_device = matches!(self, Backend::Cuda(_)) && call.shape.width <= MAX_DEVICE_WIDTH;
+        cache.begin(call.shape, call.steps, call.rows, on_device);
+        match self {
+            Backend::Cuda(gpu) if on_device => {
+                let result = gpu.cell_forward(cache, call);
+                if result.is_err() {
+                    cache.forget();
+                }
+                result
+            }
+            host => {
+                cache.fit(call.shape, call.is_first);
+                cpu::forward(host.host_mut(), cache, call);
+                Ok(())
+            }
+        }
     }
 
     /// Backward through time of the last [`Backend::cell_forward`] with this cache and the same `params`.
     ///
     /// # Errors
-    /// [`Error::Length`] if a buffer does not fit that forward pass.
+    /// [`Error::Length`] and [`Error::Shape`] if a buffer, the cell or the kind of device does not fit that forward pass;
+    /// [`Error::Gpu`] from a GPU.
     pub fn cell_backward(&mut self, cache: &mut CellCache, call: CellBackward<'_>) -> Result<(), Error> {
         call.check(cache)?;
-        cache.fit_backward(call.shape);
-        cpu::backward(self.host_mut(), cache, call);
-        Ok(())
+        match self.of_pass(cache.on_device)? {
+            Some(gpu) => gpu.cell_backward(cache, call),
+            None => {
+                cache.fit_backward(call.shape);
+                cpu::backward(self.host_mut(), cache, call);
+                Ok(())
+            }
+        }
+    }
+
+    /// The GPU where a forward pass was `on_device`; none where it was on the host.
+    fn of_pass(&mut self, on_device: bool) -> Result<Option<&mut Cuda>, Error> {
+        match (self, on_device) {
+            (_, false) => Ok(None),
+            (Backend::Cuda(gpu), true) => Ok(Some(gpu)),
+            (Backend::Cpu(_), true) => {
+                Err(Error::Shape("the forward pass was on a GPU; go backward there as well".to_string()))
+            }
+        }
     }
 }
 

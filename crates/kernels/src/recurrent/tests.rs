@@ -1,7 +1,7 @@
 //! The reference against finite differences, the kernels against the reference, and bits against each other.
 
 use super::*;
-use crate::{CpuOptions, Isa};
+use crate::{Activation, CpuOptions, Isa, MlpCache, MlpShape};
 use coact_core::{Purpose, Stream};
 
 const KINDS: [CellKind; 2] = [CellKind::Gru, CellKind::Lstm];
@@ -226,6 +226,19 @@ fn a_cache_serves_calls_of_other_sizes_and_wrong_lengths_are_refused() {
         assert_eq!(case.run(&mut backend, &mut cache), case.run(&mut backend, &mut CellCache::new()));
     }
     let mut case = Case::new(CellKind::Gru, 5, 2, 2);
+    let call = CellBackward {
+        shape: case.shape,
+        params: &case.params,
+        d_hidden: &case.d_hidden,
+        grads: &mut [0.0; 90],
+        d_input_side: &mut [0.0; 60],
+        d_memory: None,
+    };
+    let error = backend.cell_backward(&mut cache, call).unwrap_err().to_string();
+    assert!(
+        error.contains("Gru") && error.contains("Lstm") && error.ends_with("go forward with it first"),
+        "{error}"
+    );
     case.is_first.pop();
     let mut hidden = vec![0.0; 20];
     let call = CellForward {
@@ -240,4 +253,61 @@ fn a_cache_serves_calls_of_other_sizes_and_wrong_lengths_are_refused() {
     };
     let error = backend.cell_forward(&mut cache, call).unwrap_err();
     assert_eq!(error.to_string(), "is_first holds 3 elements; its shape [T, R] needs 4");
+}
+
+#[test]
+fn a_network_is_its_parts_and_wrong_shapes_are_refused() {
+    let layers = |input, hidden: &[usize], output| MlpShape {
+        input,
+        hidden: hidden.to_vec(),
+        output,
+        activation: Activation::Tanh,
+        layer_norm: true,
+    };
+    let case = Case::new(CellKind::Lstm, 5, 4, 3);
+    let (cell, n) = (case.shape, case.steps * case.rows);
+    let (encoder, head) = (layers(3, &[6], 20), layers(5, &[4], 2));
+    let shape = RecurrentShape { encoder: &encoder, cell, head: &head };
+    let (params, input) = (noise(5, shape.param_count()), noise(6, n * 3));
+    let (of_cell, of_head) = (encoder.param_count(), encoder.param_count() + cell.param_count());
+    let mut backend = Backend::cpu(CpuOptions::default()).unwrap();
+    let (mut gates, mut hidden, mut want) = (vec![0.0; n * 20], vec![0.0; n * 5], vec![0.0; n * 2]);
+    backend.mlp_forward(&encoder, &params[..of_cell], n, &input, &mut MlpCache::new(), &mut gates);
+    let mut cells = CellCache::new();
+    let call = CellForward {
+        shape: cell,
+        params: &params[of_cell..of_head],
+        steps: case.steps,
+        rows: case.rows,
+        input_side: &gates,
+        is_first: &case.is_first,
+        memory: &case.memory,
+        hidden: &mut hidden,
+    };
+    backend.cell_forward(&mut cells, call).unwrap();
+    backend.mlp_forward(&head, &params[of_head..], n, &hidden, &mut MlpCache::new(), &mut want);
+    let (mut cache, mut output) = (RecurrentCache::new(), vec![0.0; n * 2]);
+    let mut forward = |encoder: &MlpShape, cache: &mut RecurrentCache| {
+        let call = RecurrentForward {
+            shape: RecurrentShape { encoder, cell, head: &head },
+            params: &params,
+            steps: case.steps,
+            rows: case.rows,
+            input: &input,
+            is_first: &case.is_first,
+            memory: &case.memory,
+            output: &mut output,
+        };
+        backend.recurrent_forward(cache, call).map(|()| output.clone())
+    };
+    assert_eq!(forward(&encoder, &mut cache).unwrap(), want);
+    let mut memory = [0.0; 10];
+    cache.memory_after(cell, 3, 1, &mut memory);
+    assert_eq!(memory[..5], hidden[10 * 5..][..5]);
+    assert_eq!(memory[5..], *cells.cell_state(cell, 3, 1));
+    let error = forward(&layers(3, &[6], 15), &mut cache).unwrap_err().to_string();
+    assert!(
+        error.starts_with("a cell of 5 units takes 20 inputs") && error.ends_with("they have 15 and 5"),
+        "{error}"
+    );
 }

@@ -318,12 +318,24 @@ impl Cuda {
         if plan.chunks == 1 {
             return Ok(());
         }
-        let args =
-            TreeArgs { partials: plan.grads.partials, grads: plan.home, len: plan.len, chunks: plan.chunks };
         // SAFETY: as in `sum_chunks`.
-        unsafe {
-            self.launch("sum gradients", &self.kernels().update_tree, flat_grid(plan.len as usize), &args)
-        }
+        unsafe { self.add_chunks(plan.grads.partials, plan.home, plan.len, plan.chunks) }
+    }
+
+    /// Gradients of chunks `[chunks, len]` to their sum.
+    ///
+    /// # Safety
+    /// Both addresses are of columns of that length.
+    pub(crate) unsafe fn add_chunks(
+        &self,
+        partials: u64,
+        grads: u64,
+        len: u32,
+        chunks: u32,
+    ) -> Result<(), Error> {
+        let args = TreeArgs { partials, grads, len, chunks };
+        // SAFETY: promised by the caller.
+        unsafe { self.launch("sum gradients", &self.kernels().update_tree, flat_grid(len as usize), &args) }
     }
 }
 
@@ -521,6 +533,6 @@ pub(crate) fn form_of<'a>(group: &GroupBatch<'a>) -> Form<'a> {
 
 /// Blocks that sum the gradients of a layer, a thread `each` by `each`: tiles of its weights with the biases as one more row,
 /// and one for a norm.
-fn tiles(k: usize, n: usize, norm: bool, each: usize) -> usize {
+pub(crate) fn tiles(k: usize, n: usize, norm: bool, each: usize) -> usize {
     (k + 1).div_ceil(16 * each) * n.div_ceil(16 * each) + usize::from(norm)
 }

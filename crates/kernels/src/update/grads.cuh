@@ -1,6 +1,7 @@
 // Gradients of weights from activations and gradients of sums on the tape: chains over the rows of a chunk, then a tree over
 // chunks.
 #pragma once
+#include "cuda/grads.cuh"
 #include "update/data.cuh"
 
 // As `crate::update::cuda::GradArgs`.
@@ -14,8 +15,6 @@ struct GradArgs {
 };
 static_assert(sizeof(GradArgs) == 192, "GradArgs as in Rust");
 
-#define GRAD_THREADS 256u // 16 by 16 of a tile
-
 // Tiles of a layer: of its weights with the biases as one more row, and, where there is a norm, of its gain and shift. A
 // thread has `EACH` by `EACH` of a tile: one where there are too few tiles to occupy a device, else four, so that what is
 // loaded serves four multiply-adds.
@@ -24,47 +23,28 @@ template <u32 EACH> INLINE u32 weight_tiles(const Layer &l) {
     return ((l.k + side) / side) * ((l.n + side - 1) / side);
 }
 
-// Gradients of a weight matrix: chains over the rows of a chunk ascending, from 0. The bias is the weight of an input that is
-// always 1.
+// Rows of network `m`, for the gradients of a layer.
+struct LayerOfRows {
+    const GradArgs &args;
+    u32 k, n, set;
+    const float *h, *d_sums; // of the layer below, and of the layer; null below the first
+    INLINE const float *x(u32 row) const {
+        const u32 index = row * args.n_sets + set;
+        if (h) return h + (u64)row * k;
+        return valid_of(args.samples, index) ? obs_of(args.samples, index, k, false) : 0;
+    }
+    INLINE const float *d(u32 row) const { return d_sums + (u64)row * n; }
+};
+
+// Gradients of a weight matrix and its bias.
 template <u32 EACH>
 INLINE void weight_grads(const GradArgs &args, const Layer &l, u32 below, u32 here, u32 tile, u32 m, u32 first,
                          u32 count, float *out) {
-    const u32 side = 16 * EACH, set = m % args.n_sets, across = (l.n + side - 1) / side;
-    const u32 k = tile / across * side + threadIdx.x / 16 * EACH, j = tile % across * side + threadIdx.x % 16 * EACH;
-    if (k > l.k || j >= l.n) return;
-    const bool from_input = l.weight == 0;
-    const float *h = args.tape.h + tape_at(below, args.nets, args.rows, m, 0, l.k);
+    const float *h = l.weight == 0 ? 0 : args.tape.h + tape_at(below, args.nets, args.rows, m, 0, l.k);
     const float *d = l.hidden ? args.dz + tape_at(here, args.nets, args.rows, m, 0, l.n)
                               : args.d_out + (u64)m * args.rows * l.n;
-    u32 ks[EACH], js[EACH];
-#pragma unroll
-    for (u32 i = 0; i < EACH; i++) {
-        ks[i] = min_(k + i, l.k - 1);
-        js[i] = min_(j + i, l.n - 1);
-    }
-    float sum[EACH][EACH] = {};
-    for (u32 row = first; row < first + count; row++) {
-        const u32 index = row * args.n_sets + set;
-        const float *x = h + (u64)row * l.k;
-        if (from_input) x = valid_of(args.samples, index) ? obs_of(args.samples, index, l.k, false) : 0;
-        float xs[EACH], ds[EACH];
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            xs[i] = k + i == l.k ? 1.0f : x ? x[ks[i]] : 0.0f;
-            ds[i] = d[(u64)row * l.n + js[i]];
-        }
-#pragma unroll
-        for (u32 a = 0; a < EACH; a++)
-#pragma unroll
-            for (u32 c = 0; c < EACH; c++) sum[a][c] = fma_(xs[a], ds[c], sum[a][c]);
-    }
-#pragma unroll
-    for (u32 a = 0; a < EACH; a++)
-#pragma unroll
-        for (u32 c = 0; c < EACH; c++) {
-            // Biases lie behind the weights, where row `k` of the matrix would be.
-            if (k + a <= l.k && j + c < l.n) out[l.weight + (u64)(k + a) * l.n + j + c] = sum[a][c];
-        }
+    const LayerOfRows rows = {args, l.k, l.n, m % args.n_sets, h, d};
+    grads_tile<EACH>(rows, l.k, l.n, tile, first, count, out + l.weight);
 }
 
 INLINE void norm_grads(const GradArgs &args, const Layer &l, u32 here, u32 m, u32 first, u32 count, float *out) {

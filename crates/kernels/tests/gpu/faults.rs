@@ -86,6 +86,30 @@ fn a_missing_barrier_is_found() {
     finds(&fault, "act_on_a_device_over_rows", "QShape");
 }
 
+/// A thread that is a step ahead overwrites what the others still read.
+#[test]
+fn a_missing_barrier_between_steps_is_found() {
+    let fault = Fault {
+        name: "missing-barrier-between-steps",
+        file: "src/recurrent/kernel.cu",
+        from: "nobody reads this step's any more.\n        __syncthreads();",
+        to: "nobody reads this step's any more.",
+    };
+    finds(&fault, "cells_on_a_device_over_rows", "hidden Some");
+}
+
+/// The next part of a product overwrites what others still multiply.
+#[test]
+fn a_missing_barrier_in_a_product_is_found() {
+    let fault = Fault {
+        name: "missing-barrier-in-a-product",
+        file: "src/mlp/kernel.cu",
+        from: "sum[c][i] = fma_(rows[i], b, sum[c][i]);\n            }\n        }\n        __syncthreads();",
+        to: "sum[c][i] = fma_(rows[i], b, sum[c][i]);\n            }\n        }",
+    };
+    finds(&fault, "recurrent_networks_on_a_device_over_layers", "output Some");
+}
+
 #[test]
 fn a_barrier_after_an_early_return_is_found() {
     let fault = Fault {
