@@ -69,8 +69,9 @@ impl Cpu {
 pub enum Backend {
     /// The processor.
     Cpu(Cpu),
-    /// An NVIDIA GPU. `act`, `update`, recurrent cells and networks of up to 512 units and the whole of a
-    /// [`crate::Resident`] learner run there; what has no kernel yet runs on the processor at its side, to the same bits.
+    /// An NVIDIA GPU. `act`, `update`, `td_target`, `mix_forward`, `mix_backward`, recurrent cells and networks of up to 512
+    /// units and the whole of a [`crate::Resident`] learner run there; what has no kernel yet runs on the processor at its
+    /// side, to the same bits.
     Cuda(Box<Cuda>),
 }
 

@@ -1,6 +1,6 @@
 //! Every hot numeric routine of coact: layers (dense, recurrent, convolutional), `act` (observations to legal
-//! actions), `update` (forward, TD targets, loss, backward) and optimizer steps, on flat `f32` buffers that the caller
-//! owns.
+//! actions), `update` (forward, TD targets, loss, backward), `td_target` (TD targets alone), `mix` (QMIX's mixer) and
+//! optimizer steps, on flat `f32` buffers that the caller owns.
 //!
 //! Results are the same bits at any number of threads and on any instruction set (AVX-512, AVX2, NEON or
 //! none), because the order of every sum is fixed:
@@ -29,6 +29,7 @@ mod device;
 mod error;
 mod isa;
 pub mod math;
+mod mix;
 mod mlp;
 mod optim;
 mod policy;
@@ -40,6 +41,7 @@ mod roofline;
 mod rows;
 mod shape;
 pub mod td;
+mod td_target;
 mod team;
 mod update;
 
@@ -52,6 +54,7 @@ pub use dense::{DenseForward, reference as dense_reference};
 pub use device::{Device, GpuInfo, LaunchTime, gpus};
 pub use error::Error;
 pub use isa::Isa;
+pub use mix::{MixBackward, MixCache, MixForward, MixShape, reference as mix_reference};
 pub use mlp::{MlpCache, reference as mlp_reference};
 pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
 pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
@@ -68,17 +71,20 @@ pub use rollout::{DeviceEnv, Policy, Rollout, RolloutColumns, RolloutOut, Rollou
 pub use roofline::Roofline;
 pub use shape::{Activation, LAYER_NORM_EPS, MlpShape, QShape, TensorKind, TensorRange};
 pub use td::{Loss, Mixer};
+pub use td_target::{Join, NextGroup, TdTarget, TdTargetScratch, reference as td_target_reference};
 pub use update::{GroupBatch, Update, UpdateScratch, UpdateStats, reference as update_reference};
 
 /// What each kernel for GPUs may take, registers and static shared memory by architecture: the texts of the `budget.toml` files
 /// beside them, which `cargo xtask cuda check` holds them to.
 pub const GPU_BUDGETS: &[&str] = &[
     include_str!("act/budget.toml"),
+    include_str!("mix/budget.toml"),
     include_str!("mlp/budget.toml"),
     include_str!("recurrent/budget.toml"),
     include_str!("resident/budget.toml"),
     include_str!("rollout/budget.toml"),
     include_str!("roofline/budget.toml"),
+    include_str!("td_target/budget.toml"),
     include_str!("update/budget.toml"),
 ];
 

@@ -69,6 +69,29 @@ pub fn sigmoid_f32(x: f32) -> f32 {
     1.0 / (1.0 + exp_f32(-x))
 }
 
+/// The derivative of the absolute value: 1, -1, and 0 at 0.
+#[inline(always)]
+pub fn sign(w: f32) -> f32 {
+    if w > 0.0 {
+        1.0
+    } else if w < 0.0 {
+        -1.0
+    } else {
+        0.0
+    }
+}
+
+/// A sum, rounded after each addition, in eight interleaved chains and a fixed tree, whatever the width of the machine's vectors.
+#[inline(always)]
+pub fn sum8(values: impl Iterator<Item = f32>) -> f32 {
+    let mut lanes = [0.0_f32; 8];
+    for (i, v) in values.enumerate() {
+        lanes[i % 8] += v;
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,10 @@ mod gpu {
     mod driver;
     mod fast;
     mod faults;
+    mod mix;
     mod recurrent;
     mod resident;
     mod rollout;
+    mod td_target;
     mod update;
 }

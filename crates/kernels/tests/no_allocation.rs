@@ -1,12 +1,13 @@
-//! After a first call that grows the scratch, `act`, `update`, `optim_step`, layers, recurrent cells and convolutions take no
-//! memory, on any thread.
+//! After a first call that grows the scratch, `act`, `update`, `td_target`, mixers, `optim_step`, layers, recurrent cells and
+//! convolutions take no memory, on any thread.
 
 #![allow(clippy::unwrap_used)]
 
 use coact_kernels::{
     Act, ActScratch, Activation, Backend, CellBackward, CellCache, CellForward, CellKind, CellShape, Clip,
-    ConvBackward, ConvCache, ConvForward, ConvShape, CpuOptions, Exploration, GroupBatch, Loss, Mixer,
-    MlpCache, OptimStep, QShape, Rule, Update, UpdateScratch,
+    ConvBackward, ConvCache, ConvForward, ConvShape, CpuOptions, Exploration, GroupBatch, Join, Loss,
+    MixBackward, MixCache, MixForward, MixShape, Mixer, MlpCache, NextGroup, OptimStep, QShape, Rule,
+    TdTarget, TdTargetScratch, Update, UpdateScratch,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,6 +136,35 @@ impl Buffers {
         backend.update(scratch, call).unwrap();
     }
 
+    /// Targets by a mixer, and the mixer itself forward and backward.
+    fn mix(&mut self, backend: &mut Backend, scratch: &mut TdTargetScratch, cache: &mut MixCache) {
+        let Self { shape, batch, n_agents, n_sets, params, obs, mask, discount, weight, priority, .. } = self;
+        let mixer = MixShape { n_agents: *n_agents, state: 9, embed: 8, hypernet: Some(5) };
+        let mixer_params = &params[..mixer.param_count()];
+        let (q, state) = (&discount[..], &obs[..*batch * 9]);
+        let group = NextGroup {
+            shape,
+            n_agents: *n_agents,
+            n_sets: *n_sets,
+            n_critics: 1,
+            params,
+            target_params: params,
+            next_obs: obs,
+            next_mask: mask,
+            reward: &[],
+            discount,
+        };
+        let (reward, discount, next_state) = (&weight[..], &weight[..], state);
+        let join = Join::Qmix { reward, discount, shape: mixer, params: mixer_params, next_state };
+        let call = TdTarget { groups: &[group], batch: *batch, double_q: true, join, target: priority };
+        backend.td_target(scratch, call).unwrap();
+        let call = MixForward { shape: mixer, params: mixer_params, q, state, total: priority };
+        backend.mix_forward(cache, call).unwrap();
+        let (shape, d_total, params) = (mixer, &weight[..], mixer_params);
+        let (grads, d_q) = (&mut self.grads[..mixer.param_count()], &mut self.reward[..]);
+        backend.mix_backward(cache, MixBackward { shape, params, q, state, d_total, grads, d_q }).unwrap();
+    }
+
     fn optim_step(&mut self, backend: &mut Backend, rule: Rule) {
         let [a, b, c] = &mut self.moments;
         let whole = [0..self.params.len(), 0..1];
@@ -255,6 +285,7 @@ fn nothing_is_taken_after_the_first_call() {
             let noise = vec![0.1; batch * 3 * 5];
             let (mut act, mut update) = (ActScratch::default(), UpdateScratch::new());
             let mut cache = MlpCache::new();
+            let (mut targets, mut mixed) = (TdTargetScratch::new(), MixCache::new());
             let mut output = vec![0.0; batch * 3 * b.shape.mlp.output];
             let mut round = || {
                 for exploration in [
@@ -267,6 +298,7 @@ fn nothing_is_taken_after_the_first_call() {
                 }
                 b.update(&mut backend, &mut update, Mixer::Independent);
                 b.update(&mut backend, &mut update, Mixer::Sum);
+                b.mix(&mut backend, &mut targets, &mut mixed);
                 b.optim_step(
                     &mut backend,
                     Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false },

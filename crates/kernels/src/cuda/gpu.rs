@@ -81,6 +81,11 @@ impl Network {
         4 * (2 * self.max_width * (rows + 4) + norm)
     }
 
+    /// Outputs of its head.
+    pub(crate) fn n_outputs(&self) -> u32 {
+        self.n_actions + self.dueling
+    }
+
     /// Rows of a tile: 32 where there is work for more than a block a multiprocessor and shared memory allows it, else 8.
     pub(crate) fn tile(&self, rows: usize) -> u32 {
         let fits = self.shared_bytes(32) <= SHARED_BYTES;
@@ -169,6 +174,13 @@ kernels!(
     mlp_norm,
     mlp_norm_back,
     mlp_grads,
+    mix_backward_8,
+    mix_backward_32,
+    mix_forward_8,
+    mix_forward_32,
+    mix_grads,
+    td_target_8,
+    td_target_32,
     roofline_copy,
     roofline_fma,
     rollout_env,

@@ -18,5 +18,7 @@
 #include "roofline/kernel.cu"
 #include "update/kernel.cu"
 #include "optim/kernel.cu"
+#include "mix/kernel.cu"
+#include "td_target/kernel.cu"
 #include "resident/kernel.cu"
 #include "resident/learn.cu"

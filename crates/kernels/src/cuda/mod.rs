@@ -27,10 +27,12 @@ mod absent {
     //! What stands for a GPU in a build that has no code for one.
 
     use crate::act::{Act, ActScratch};
+    use crate::mix::{MixBackward, MixCache, MixForward};
     use crate::recurrent::{
         CellBackward, CellCache, CellForward, RecurrentBackward, RecurrentCache, RecurrentForward,
     };
     use crate::resident::{Draws, GradStep, Learned, Resident, ResidentConfig, ResidentState, RingView};
+    use crate::td_target::{TdTarget, TdTargetScratch};
     use crate::update::{Update, UpdateScratch, UpdateStats};
     use crate::{Cpu, Error, GpuInfo, LaunchTime, Precision, Rollout, Rollouts, Roofline};
 
@@ -68,6 +70,22 @@ mod absent {
         }
 
         pub(crate) fn precision(&self) -> Precision {
+            match *self {}
+        }
+
+        pub(crate) fn td_target(
+            &mut self,
+            _: &mut TdTargetScratch,
+            _: &mut TdTarget<'_, '_>,
+        ) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn mix_forward(&mut self, _: &mut MixCache, _: MixForward<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn mix_backward(&mut self, _: &mut MixCache, _: MixBackward<'_>) -> Result<(), Error> {
             match *self {}
         }
 

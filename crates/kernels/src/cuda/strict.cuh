@@ -31,6 +31,25 @@ INLINE float exp_(float x) {
     return y * __uint_as_float(exponent << 23);
 }
 
+// e^x, as `coact_core::math::exp_f32`: for environments and mixers, which never fuse.
+INLINE float unfused_exp_(float x) {
+    x = x > 88.0f ? 88.0f : x;
+    x = x < -87.0f ? -87.0f : x;
+    const float magic = 12582912.0f;
+    const float shifted = x * 1.44269504088896340736f + magic;
+    const float k = shifted - magic;
+    const float r = (x - k * 0.693359375f) - k * -2.1219444e-4f;
+    float p = 1.9875691e-4f;
+    p = p * r + 1.3981999e-3f;
+    p = p * r + 8.333452e-3f;
+    p = p * r + 4.1665796e-2f;
+    p = p * r + 1.6666665e-1f;
+    p = p * r + 5.0000001e-1f;
+    const float y = p * (r * r) + r + 1.0f;
+    const u32 exponent = __float_as_uint(shifted) - __float_as_uint(magic) + 127u;
+    return y * __uint_as_float(exponent << 23);
+}
+
 // tanh(x), as `math::tanh_f32`.
 INLINE float tanh_(float x) {
     float z = x * x;

@@ -37,25 +37,6 @@ struct Copy {
     u32 stride;
 };
 
-// e^x, as `coact_core::math::exp_f32`.
-INLINE float env_exp(float x) {
-    x = x > 88.0f ? 88.0f : x;
-    x = x < -87.0f ? -87.0f : x;
-    const float magic = 12582912.0f;
-    const float shifted = x * 1.44269504088896340736f + magic;
-    const float k = shifted - magic;
-    const float r = (x - k * 0.693359375f) - k * -2.1219444e-4f;
-    float p = 1.9875691e-4f;
-    p = p * r + 1.3981999e-3f;
-    p = p * r + 8.333452e-3f;
-    p = p * r + 4.1665796e-2f;
-    p = p * r + 1.6666665e-1f;
-    p = p * r + 5.0000001e-1f;
-    const float y = p * (r * r) + r + 1.0f;
-    const u32 exponent = __float_as_uint(shifted) - __float_as_uint(magic) + 127u;
-    return y * __uint_as_float(exponent << 23);
-}
-
 // ln(x), as `coact_core::math::ln_f32`.
 INLINE float env_ln(float x) {
     const u32 shifted = __float_as_uint(x) - 0x3f3504f3u;
@@ -80,7 +61,7 @@ INLINE float env_abs(float x) { return __uint_as_float(__float_as_uint(x) & 0x7f
 // ln(1 + e^x).
 INLINE float env_softplus(float x) {
     const float top = x > 0.0f ? x : 0.0f;
-    return top + env_ln(1.0f + env_exp(-env_abs(x)));
+    return top + env_ln(1.0f + unfused_exp_(-env_abs(x)));
 }
 
 // Draw `word` of the stream that starts episode `episode` of copy `env`.

@@ -280,3 +280,63 @@ fn a_fused_operation_in_an_environment_is_found() {
     };
     finds(&fault, "spread_on_a_device", "agents: obs");
 }
+
+/// The second half of the mixing network begins before the first has ended.
+#[test]
+fn a_missing_barrier_in_a_mixer_is_found() {
+    let fault = Fault {
+        name: "mixer-barrier",
+        file: "src/mix/mix.cuh",
+        from: "unfused_exp_(h) - 1.0f;\n    }\n    __syncthreads();",
+        to: "unfused_exp_(h) - 1.0f;\n    }",
+    };
+    finds(&fault, "mixing_on_a_device_over_rows", "total of MixShape");
+}
+
+/// A product of the mixing network is fused with the addition behind it.
+#[test]
+fn a_fused_operation_in_a_mixer_is_found() {
+    let fault = Fault {
+        name: "mixer-fused",
+        file: "src/mix/kernel.cu",
+        from: "lane[c] += d * size_(*w);",
+        to: "lane[c] = fma_(d, size_(*w), lane[c]);",
+    };
+    finds(&fault, "mixing_on_a_device_over_rows", "d_q of MixShape");
+}
+
+/// Gradients of the last chunk go over rows that are not there.
+#[test]
+fn a_chunk_that_is_too_long_is_found() {
+    let fault = Fault {
+        name: "long-chunk",
+        file: "src/mix/kernel.cu",
+        from: "count = min_(args.chunk_rows, args.rows - first);\n    float *out = args.partials + (u64)blockIdx.y * args.n_params;",
+        to: "count = args.chunk_rows;\n    float *out = args.partials + (u64)blockIdx.y * args.n_params;",
+    };
+    finds(&fault, "mixing_on_a_device_over_rows", "mix_grads: thread ");
+}
+
+/// The next tile of rows begins while the last one's actions are still chosen.
+#[test]
+fn a_missing_barrier_between_tiles_of_targets_is_found() {
+    let fault = Fault {
+        name: "target-barrier",
+        file: "src/td_target/kernel.cu",
+        from: "LD + sample - first] = value;\n    }\n    __syncthreads();",
+        to: "LD + sample - first] = value;\n    }",
+    };
+    finds(&fault, "targets_on_a_device_over", "QShape");
+}
+
+/// The next state of an ended process is read: it is not a number there.
+#[test]
+fn a_next_value_that_does_not_count_is_found() {
+    let fault = Fault {
+        name: "target-ended",
+        file: "src/td_target/kernel.cu",
+        from: "    return g.discount[place] != 0.0f;",
+        to: "    return true;",
+    };
+    finds(&fault, "targets_on_a_device_over_options", "NoLegalAction");
+}
