@@ -45,7 +45,7 @@ use std::ops::Range;
 use coact_core::codec::{Reader, Writer};
 use coact_core::rng::{Purpose, derive_seed};
 use coact_core::{ActionBatch, EnvSpec, RewardKind, StepBatch};
-use coact_kernels::{Backend, Precision};
+use coact_kernels::{Backend, NextGroup, Precision};
 use coact_nets::{Init, Optimizer, Schedule};
 use coact_replay::{Batch, Rollout};
 
@@ -196,6 +196,9 @@ entries! {
 /// Gradient steps between hard target copies where neither that nor `tau` is given (EPyMARL's 200).
 const DEFAULT_TARGET_EVERY: u64 = 200;
 
+/// Groups of agents whose next values one call takes; more are valued group by group.
+const MAX_AT_ONCE: usize = 4;
+
 fn check(variant: &Variant, spec: &EnvSpec) -> Result<()> {
     let fault =
         |reason: String| Err(Error::Unsupported { algorithm: variant.name, env: spec.name.clone(), reason });
@@ -246,6 +249,8 @@ struct DecompositionLearner {
     backend: Backend,
     /// Transitions as a rollout of one step.
     window: Rollout,
+    /// Whether the kernel `td_target` values what comes next of transitions.
+    at_once: bool,
 }
 
 impl DecompositionLearner {
@@ -291,6 +296,9 @@ impl DecompositionLearner {
             epsilon: settings.epsilon(total_env_steps),
             target_rule,
             explore_seed: derive_seed(seed, Purpose::Explore, 0),
+            at_once: variant.method == Method::Qmix
+                && agents.groups.len() <= MAX_AT_ONCE
+                && agents.groups.iter().all(agents::GroupNets::is_plain),
             agents,
             team,
             backend,
@@ -324,7 +332,27 @@ impl DecompositionLearner {
         let own = self.agents.param_count();
         let Self { backend, team, values, params, target_params, grads, .. } = self;
         team.targets(backend, &target_params[own..], rollout, values)?;
-        let stats = team.learn(backend, &params[own..], rollout, values, weight, &mut grads[own..]);
+        let stats = team.learn(backend, &params[own..], rollout, values, weight, &mut grads[own..])?;
+        self.descend(rollout, stats)
+    }
+
+    /// [`DecompositionLearner::fit`] on transitions, where the kernel `td_target` can value what comes next. The same bits, with
+    /// fewer rows through the networks.
+    fn fit_transitions(&mut self, rollout: &Rollout, weight: &[f32]) -> Result<UpdateStats> {
+        self.forward(rollout, false)?;
+        let own = self.agents.param_count();
+        let Self { backend, agents, team, values, params, target_params, grads, .. } = self;
+        let n = agents.groups.len();
+        let next: [Option<NextGroup<'_>>; MAX_AT_ONCE] = std::array::from_fn(|g| {
+            // Places behind the last group are not read.
+            let g = g.min(n - 1);
+            agents.groups[g].next(params, target_params, &rollout.groups[g])
+        });
+        let [Some(a), Some(b), Some(c), Some(d)] = next else {
+            unreachable!("all networks are feed-forward")
+        };
+        team.targets_of_transitions(backend, &target_params[own..], rollout, values, &[a, b, c, d][..n])?;
+        let stats = team.learn(backend, &params[own..], rollout, values, weight, &mut grads[own..])?;
         self.descend(rollout, stats)
     }
 
@@ -448,7 +476,10 @@ impl TransitionLearner for DecompositionLearner {
     fn update(&mut self, batch: &Batch, priority: &mut [f32]) -> Result<UpdateStats> {
         let mut window = std::mem::take(&mut self.window);
         as_rollout(batch, &mut window);
-        let stats = self.fit(&window, &batch.weight);
+        let stats = match self.at_once {
+            true => self.fit_transitions(&window, &batch.weight),
+            false => self.fit(&window, &batch.weight),
+        };
         self.window = window;
         priority.copy_from_slice(self.team.priority());
         stats

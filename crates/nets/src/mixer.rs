@@ -24,7 +24,7 @@ mod qplex;
 
 use std::ops::Range;
 
-use coact_kernels::Backend;
+use coact_kernels::{Backend, MixShape};
 
 use crate::init::Init;
 use crate::qnet::NamedTensor;
@@ -121,6 +121,14 @@ impl Mixer {
         self.param_count
     }
 
+    /// What kernels need to know of a monotonic network.
+    pub fn qmix_shape(&self) -> Option<MixShape> {
+        match &self.network {
+            Network::Qmix(qmix) => Some(qmix.shape()),
+            Network::Sum | Network::Qplex(_) => None,
+        }
+    }
+
     fn parts(&self) -> Vec<&Part> {
         match &self.network {
             Network::Sum => Vec::new(),
@@ -163,6 +171,9 @@ impl Mixer {
 
     /// Values of the team `[R]`; remembers what [`Mixer::backward`] needs.
     ///
+    /// # Errors
+    /// A device that refuses.
+    ///
     /// # Panics
     /// If a buffer does not fit the shape.
     pub fn forward(
@@ -171,7 +182,7 @@ impl Mixer {
         params: &[f32],
         input: MixerInput<'_>,
         total: &mut [f32],
-    ) {
+    ) -> Result<()> {
         self.check(params, input);
         assert_eq!(total.len(), input.rows, "total [R]");
         match &mut self.network {
@@ -180,13 +191,17 @@ impl Mixer {
                     *total = q.iter().fold(0.0, |sum, q| sum + q);
                 }
             }
-            Network::Qmix(qmix) => qmix.forward(backend, params, input, total),
+            Network::Qmix(qmix) => qmix.forward(backend, params, input, total)?,
             Network::Qplex(qplex) => qplex.forward(backend, params, input, total),
         }
+        Ok(())
     }
 
     /// Backward of the last [`Mixer::forward`], same `params` and `input`: from `d_total` `[R]` the gradient `grads`
     /// of the parameters and `d_q` `[R, A]` of the agents' values, both overwritten.
+    ///
+    /// # Errors
+    /// A device that refuses.
     ///
     /// # Panics
     /// If a buffer does not fit the shape or the forward pass.
@@ -198,7 +213,7 @@ impl Mixer {
         d_total: &[f32],
         grads: &mut [f32],
         d_q: &mut [f32],
-    ) {
+    ) -> Result<()> {
         self.check(params, input);
         let n = self.shape.n_agents;
         assert_eq!(d_total.len(), input.rows, "d_total [R]");
@@ -206,9 +221,10 @@ impl Mixer {
         assert_eq!(d_q.len(), input.rows * n, "d_q [R, A]");
         match &mut self.network {
             Network::Sum => d_q.chunks_exact_mut(n).zip(d_total).for_each(|(d_q, &d)| d_q.fill(d)),
-            Network::Qmix(qmix) => qmix.backward(backend, params, input, d_total, grads, d_q),
+            Network::Qmix(qmix) => qmix.backward(backend, params, input, d_total, grads, d_q)?,
             Network::Qplex(qplex) => qplex.backward(backend, params, input, d_total, grads, d_q),
         }
+        Ok(())
     }
 
     fn check(&self, params: &[f32], input: MixerInput<'_>) {
@@ -223,17 +239,6 @@ impl Mixer {
             assert_eq!(input.joint.len(), rows * shape.joint, "joint [R, J]");
         }
     }
-}
-
-/// A sum in eight interleaved chains and a fixed tree, whatever the width of the machine's vectors.
-#[inline(always)]
-fn sum(values: impl Iterator<Item = f32>) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    for (i, v) in values.enumerate() {
-        lanes[i % 8] += v;
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::ops::Range;
 use coact_core::rng::{Purpose, below, counter_of, key_of, philox4x32, unit_f32};
 use coact_core::{ActionBatch, EnvSpec, StepBatch};
 use coact_kernels::td::{argmax_legal, is_legal};
-use coact_kernels::{Act, ActScratch, Backend, Exploration, QShape};
+use coact_kernels::{Act, ActScratch, Backend, Exploration, NextGroup, QShape};
 use coact_nets::{AgentNet, AgentNetShape};
-use coact_replay::Rollout;
+use coact_replay::{GroupRollout, Rollout};
 
 use super::rows::GroupValues;
 use super::settings::DecompositionSettings;
@@ -253,6 +253,35 @@ impl GroupNets {
 
     pub(super) fn n_sets(&self) -> usize {
         self.n_sets
+    }
+
+    /// Whether the network is feed-forward, so that kernels for whole networks take it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.q_shape.is_some()
+    }
+
+    /// What comes next in `columns` of a rollout of one step; none where networks are not feed-forward.
+    pub(super) fn next<'a>(
+        &'a self,
+        params: &'a [f32],
+        target_params: &'a [f32],
+        columns: &'a GroupRollout,
+    ) -> Option<NextGroup<'a>> {
+        // Two rows of observations and masks, one of all else.
+        let next_obs = &columns.obs[columns.obs.len() / 2..];
+        let next_mask = &columns.mask[columns.mask.len() / 2..];
+        self.q_shape.as_ref().map(|shape| NextGroup {
+            shape,
+            n_agents: self.n_agents,
+            n_sets: self.n_sets,
+            n_critics: 1,
+            params: &params[self.range.clone()],
+            target_params: &target_params[self.range.clone()],
+            next_obs,
+            next_mask,
+            reward: &[],
+            discount: &columns.discount,
+        })
     }
 
     /// One step forward: values `[E, A, N]` into `out`; reads and moves on the group's part of `memory` `[E, M]`.

@@ -87,7 +87,7 @@ impl OnPolicy {
         let own = inner.agents.param_count();
         let DecompositionLearner { backend, team, values, params, grads, .. } = inner;
         let (params, grads) = (&params[own..], &mut grads[own..]);
-        let stats = team.learn_from(backend, params, &minibatch, values, &self.own_targets, grads);
+        let stats = team.learn_from(backend, params, &minibatch, values, &self.own_targets, grads)?;
         let stats = inner.descend(&minibatch, stats);
         self.minibatch = minibatch;
         stats

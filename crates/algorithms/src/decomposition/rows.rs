@@ -216,12 +216,23 @@ impl Rows {
             }
             offset.pass(values);
         }
+        self.read_next_states(rollout);
+        Ok(())
+    }
+
+    /// Of what follows only the states, for whoever values it otherwise.
+    pub(super) fn read_after(&mut self, rollout: &Rollout) {
+        self.find_after(rollout);
+        self.next.fit(self.n, self.widths, self.wanted);
+        self.read_next_states(rollout);
+    }
+
+    fn read_next_states(&mut self, rollout: &Rollout) {
         if self.wanted.state {
             let after = std::mem::take(&mut self.after);
             self.read_states(rollout, |r| (after[r] != NONE).then_some(after[r] as usize), true);
             self.after = after;
         }
-        Ok(())
     }
 
     fn find_after(&mut self, rollout: &Rollout) {

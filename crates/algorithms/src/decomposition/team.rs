@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use coact_core::EnvSpec;
-use coact_kernels::{Backend, Loss};
+use coact_kernels::{Backend, Join, Loss, NextGroup, TdTarget, TdTargetScratch};
 use coact_nets::{Init, JointValue, Mixer, MixerInput, MixerKind, MixerShape, NamedTensor};
 use coact_replay::Rollout;
 
@@ -68,6 +68,7 @@ pub struct TeamValue {
     rule: Rule,
     rows: Rows,
     mixer: Mixer,
+    next_scratch: TdTargetScratch,
     joint: Option<JointValue>,
     state_value: Option<JointValue>,
     ranges: [Range<usize>; 3],
@@ -138,6 +139,7 @@ impl TeamValue {
             rule,
             rows: Rows::new(widths, wanted),
             mixer,
+            next_scratch: TdTargetScratch::new(),
             joint,
             state_value,
             ranges,
@@ -233,9 +235,54 @@ impl TeamValue {
                     state: &next.state,
                     joint: &next.joint,
                 };
-                self.mixer.forward(backend, &target_params[mixer], input, &mut self.next_value);
+                self.mixer.forward(backend, &target_params[mixer], input, &mut self.next_value)?;
             }
         }
+        Ok(self.returns(rollout, values))
+    }
+
+    /// [`TeamValue::targets`] of transitions, a rollout of one step of `groups`, mixed by a monotonic network: the kernel
+    /// `td_target` values what comes next, so that `values` need hold the learned ones of the present only.
+    ///
+    /// # Errors
+    /// An agent without a legal action; a device that refuses.
+    pub(super) fn targets_of_transitions(
+        &mut self,
+        backend: &mut Backend,
+        target_params: &[f32],
+        rollout: &Rollout,
+        values: &[GroupValues],
+        groups: &[NextGroup<'_>],
+    ) -> Result<()> {
+        let Some(shape) = self.mixer.qmix_shape() else { unreachable!("only monotonic networks come here") };
+        self.rows.read_taken(rollout, values);
+        self.rows.read_after(rollout);
+        let n = self.rows.n;
+        for column in [&mut self.reward, &mut self.discount, &mut self.next_value, &mut self.target] {
+            column.resize(n, 0.0);
+        }
+        // Targets for a reward of 0 and a discount of 1 are the values themselves.
+        self.reward.fill(0.0);
+        for (discount, &team) in self.discount.iter_mut().zip(&rollout.team_discount) {
+            *discount = if team == 0.0 { 0.0 } else { 1.0 };
+        }
+        let join = Join::Qmix {
+            reward: &self.reward,
+            discount: &self.discount,
+            shape,
+            params: &target_params[self.ranges[0].clone()],
+            next_state: &self.rows.next.state,
+        };
+        let (double_q, target) = (self.rule.double_q, &mut self.next_value[..]);
+        let call = TdTarget { groups, batch: n, double_q, join, target };
+        backend.td_target(&mut self.next_scratch, call).map_err(|e| crate::value::over_all_groups(e, 0))?;
+        self.returns(rollout, values);
+        Ok(())
+    }
+
+    /// Targets of rewards and next values.
+    fn returns(&mut self, rollout: &Rollout, values: &[GroupValues]) -> &[f32] {
+        let (n, k) = (self.rows.n, self.columns);
         self.read_rewards(rollout, values);
         self.ended.clear();
         let rows = &self.rows;
@@ -250,7 +297,7 @@ impl TeamValue {
             valid: &self.counted,
         };
         lambda_returns(&steps, self.rule.lambda, &mut self.target);
-        Ok(&self.target)
+        &self.target
     }
 
     fn read_rewards(&mut self, rollout: &Rollout, values: &[GroupValues]) {
@@ -274,6 +321,9 @@ impl TeamValue {
 
     /// Loss and gradients for the targets of the last [`TeamValue::targets`] on the same rollout. `weight` `[B]` are
     /// importance weights, empty for none. Writes `grads` (of the team's parameters) and `grad` of every group.
+    ///
+    /// # Errors
+    /// A device that refuses.
     pub fn learn(
         &mut self,
         backend: &mut Backend,
@@ -282,7 +332,7 @@ impl TeamValue {
         values: &mut [GroupValues],
         weight: &[f32],
         grads: &mut [f32],
-    ) -> TeamStats {
+    ) -> Result<TeamStats> {
         let target = std::mem::take(&mut self.target);
         let stats = self.descend(backend, params, rollout, values, weight, &target, grads);
         self.target = target;
@@ -290,6 +340,9 @@ impl TeamValue {
     }
 
     /// [`TeamValue::learn`] for the given targets `[R, columns]`; reads the present of `rollout` anew.
+    ///
+    /// # Errors
+    /// A device that refuses.
     #[allow(clippy::too_many_arguments)]
     pub fn learn_from(
         &mut self,
@@ -299,7 +352,7 @@ impl TeamValue {
         values: &mut [GroupValues],
         target: &[f32],
         grads: &mut [f32],
-    ) -> TeamStats {
+    ) -> Result<TeamStats> {
         self.rows.read_taken(rollout, values);
         self.descend(backend, params, rollout, values, &[], target, grads)
     }
@@ -314,7 +367,7 @@ impl TeamValue {
         weight: &[f32],
         target: &[f32],
         grads: &mut [f32],
-    ) -> TeamStats {
+    ) -> Result<TeamStats> {
         let (n, agents, k) = (self.rows.n, self.rows.acted.len() / self.rows.n.max(1), self.columns);
         assert_eq!(target.len(), n * k, "target [R, columns]");
         for buffer in [&mut self.total, &mut self.d_total] {
@@ -330,16 +383,18 @@ impl TeamValue {
         let stats = match self.rule.method {
             Method::Iql => self.independent(rollout, values, weight, target),
             Method::Vdn | Method::Qmix | Method::Qplex => {
-                self.mixed(backend, params, rollout, weight, target, grads)
+                self.mixed(backend, params, rollout, weight, target, grads)?
             }
-            Method::CwQmix | Method::OwQmix => self.weighted(backend, params, rollout, weight, target, grads),
+            Method::CwQmix | Method::OwQmix => {
+                self.weighted(backend, params, rollout, weight, target, grads)?
+            }
             Method::Qtran => self.factored(backend, params, rollout, weight, target, grads),
         };
         for (priority, &count) in self.priority.iter_mut().zip(&self.counts) {
             *priority /= count.max(1.0);
         }
         self.scatter(rollout, values);
-        stats
+        Ok(stats)
     }
 
     /// Mean `|td|` of each environment (or transition) `[B]` in the last loss.
@@ -411,17 +466,17 @@ impl TeamValue {
         sums
     }
 
-    fn mix(&mut self, backend: &mut Backend, params: &[f32]) {
+    fn mix(&mut self, backend: &mut Backend, params: &[f32]) -> Result<()> {
         let taken = &self.rows.taken;
         let input = input_of(taken, self.rows.n);
-        self.mixer.forward(backend, &params[self.ranges[0].clone()], input, &mut self.total);
+        Ok(self.mixer.forward(backend, &params[self.ranges[0].clone()], input, &mut self.total)?)
     }
 
-    fn unmix(&mut self, backend: &mut Backend, params: &[f32], grads: &mut [f32]) {
+    fn unmix(&mut self, backend: &mut Backend, params: &[f32], grads: &mut [f32]) -> Result<()> {
         let range = self.ranges[0].clone();
         let input = input_of(&self.rows.taken, self.rows.n);
         let (params, grads) = (&params[range.clone()], &mut grads[range]);
-        self.mixer.backward(backend, params, input, &self.d_total, grads, &mut self.d_q);
+        Ok(self.mixer.backward(backend, params, input, &self.d_total, grads, &mut self.d_q)?)
     }
 
     /// VDN, QMIX, QPLEX.
@@ -433,11 +488,11 @@ impl TeamValue {
         weight: &[f32],
         target: &[f32],
         grads: &mut [f32],
-    ) -> TeamStats {
-        self.mix(backend, params);
+    ) -> Result<TeamStats> {
+        self.mix(backend, params)?;
         let sums = self.td_loss(rollout, weight, target, |_, _| 1.0);
-        self.unmix(backend, params, grads);
-        sums.stats()
+        self.unmix(backend, params, grads)?;
+        Ok(sums.stats())
     }
 
     /// The unrestricted value's TD loss; leaves its values in `joint_value`. Returns the loss.
@@ -477,11 +532,11 @@ impl TeamValue {
         weight: &[f32],
         target: &[f32],
         grads: &mut [f32],
-    ) -> TeamStats {
+    ) -> Result<TeamStats> {
         let free = self.learn_joint(backend, params, rollout, weight, target, grads);
         self.priority.fill(0.0);
         self.counts.fill(0.0);
-        self.mix(backend, params);
+        self.mix(backend, params)?;
         let (low, centralized) = (self.rule.weight, self.rule.method == Method::CwQmix);
         let agents = self.d_q.len() / self.rows.n.max(1);
         let best_value = std::mem::take(&mut self.best_value);
@@ -497,8 +552,8 @@ impl TeamValue {
             if full { 1.0 } else { low }
         });
         (self.best_value, self.d_joint) = (best_value, is_best);
-        self.unmix(backend, params, grads);
-        TeamStats { loss: free.loss + sums.loss, ..sums.stats() }
+        self.unmix(backend, params, grads)?;
+        Ok(TeamStats { loss: free.loss + sums.loss, ..sums.stats() })
     }
 
     /// QTRAN: the joint value follows TD targets; the sum of agents' values plus a state value equals it at the best

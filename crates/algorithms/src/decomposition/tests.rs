@@ -137,11 +137,11 @@ fn gradients_are_slopes_of_the_loss() {
         let (mut cpu, mut values) = (backend(), values.clone());
         let target = team.targets(&mut cpu, &params, &rollout, &values).unwrap().to_vec();
         let mut grads = vec![0.0; params.len()];
-        let stats = team.learn(&mut cpu, &params, &rollout, &mut values, &[], &mut grads);
+        let stats = team.learn(&mut cpu, &params, &rollout, &mut values, &[], &mut grads).unwrap();
         assert!(stats.loss > 0.0 && team.priority().iter().all(|&p| p > 0.0), "{method:?}: {stats:?}");
         let mut run = |params: &[f32], values: &mut [GroupValues]| {
             let mut unused = vec![0.0; params.len()];
-            team.learn_from(&mut cpu, params, &rollout, values, &target, &mut unused).loss
+            team.learn_from(&mut cpu, params, &rollout, values, &target, &mut unused).unwrap().loss
         };
         for g in 0..values.len() {
             let analytic = values[g].grad.clone();
@@ -159,5 +159,73 @@ fn gradients_are_slopes_of_the_loss() {
                 run(&moved, &mut values.clone())
             });
         }
+    }
+}
+
+/// Random transitions of `spec`: masks, ends, agents that do not act.
+fn transitions(spec: &EnvSpec, size: usize, seed: u64) -> Batch {
+    let mut batch = Batch::new(spec, size);
+    let mut stream = Stream::new(seed, Purpose::Replay, 0, 0);
+    let draw = |stream: &mut Stream, to: &mut Vec<f32>| to.fill_with(|| stream.range(-1.0, 1.0));
+    for (columns, group) in batch.groups.iter_mut().zip(&spec.groups) {
+        let n = group.action.n_discrete() as u32;
+        draw(&mut stream, &mut columns.obs);
+        draw(&mut stream, &mut columns.next_obs);
+        for mask in columns.mask.iter_mut().chain(&mut columns.next_mask) {
+            *mask = stream.next_u32() | 1 << stream.below(n);
+        }
+        columns.action.fill_with(|| stream.below(n));
+        columns.discount.fill_with(|| if stream.below(5) == 0 { 0.0 } else { 0.9 });
+        columns.valid.fill_with(|| stream.below(6) > 0);
+    }
+    draw(&mut stream, &mut batch.state);
+    draw(&mut stream, &mut batch.next_state);
+    draw(&mut stream, &mut batch.team_reward);
+    batch.team_discount.fill_with(|| if stream.below(5) == 0 { 0.0 } else { 0.9 });
+    batch.weight.fill_with(|| stream.range(0.5, 1.0));
+    batch
+}
+
+/// Next values of the kernel `td_target` and those of whole networks end in the same parameters, to the bit.
+#[test]
+fn transitions_are_learned_from_to_the_bits_of_a_rollout() {
+    static OWN: Variant = Variant { name: "qmix", method: Method::Qmix, feed: Feed::Transitions };
+    for (state_width, sharing, double_q, layer_norm) in
+        [(3, "shared", true, false), (0, "separate", true, true), (3, "separate", false, false)]
+    {
+        let spec = spec(&[(2, 3), (1, 4)], state_width);
+        let settings = serde_json::json!({
+            "hidden": [17, 6], "mixing_embed": 9, "hypernet_embed": 7, "double_q": double_q,
+            "layer_norm": layer_norm, "sharing": sharing, "target_network_update_freq": 3,
+        });
+        let learner = || {
+            let context = BuildContext {
+                spec: &spec,
+                n_envs: 1,
+                seed: 4,
+                total_env_steps: 100,
+                total_grad_steps: 100,
+                rollout_steps: 1,
+                gamma: 0.9,
+                backend: backend(),
+                settings: &settings,
+            };
+            let parsed = DecompositionSettings::parse(&OWN, &settings).unwrap();
+            DecompositionLearner::new(&OWN, parsed, context).unwrap()
+        };
+        let (mut at_once, mut by_values) = (learner(), learner());
+        assert!(at_once.at_once);
+        by_values.at_once = false;
+        let started = at_once.params.clone();
+        for step in 0..7 {
+            let batch = transitions(&spec, 300, step);
+            let (mut one, mut other) = (vec![0.0; 300], vec![0.0; 300]);
+            let stats = at_once.update(&batch, &mut one).unwrap();
+            assert_eq!(stats, by_values.update(&batch, &mut other).unwrap());
+            assert_eq!(one, other);
+            let bits = |x: &[f32]| x.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&at_once.params), bits(&by_values.params), "step {step}, {settings}");
+        }
+        assert_ne!(at_once.params, started);
     }
 }

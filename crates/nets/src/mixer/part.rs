@@ -35,6 +35,11 @@ impl Part {
         offset: &mut usize,
     ) -> Self {
         let shape = MlpShape { input, hidden, output, activation: Activation::Relu, layer_norm: false };
+        Self::of(name, shape, offset)
+    }
+
+    /// A part of a given shape.
+    pub(crate) fn of(name: &'static str, shape: MlpShape, offset: &mut usize) -> Self {
         let range = *offset..*offset + shape.param_count();
         *offset = range.end;
         Self { name, shape, range, cache: MlpCache::new(), out: Vec::new(), d_out: Vec::new() }

@@ -2,10 +2,10 @@
 
 use coact_core::math::exp_f32;
 use coact_kernels::Backend;
+use coact_kernels::math::{sign, sum8};
 
+use super::MixerInput;
 use super::part::Part;
-use super::qmix::sign;
-use super::{MixerInput, sum};
 
 /// Widths of a duplex dueling mixing network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Qplex {
                 let advantage = w * (input.q[at] - input.best_q[at]);
                 w * input.q[at] + self.v.out[at] + advantage * (self.importance(r, a) - 1.0)
             };
-            *total = sum((0..n).map(agent));
+            *total = sum8((0..n).map(agent));
         }
     }
 
@@ -97,7 +97,7 @@ impl Qplex {
             let at = (r * self.heads + k) * self.n_agents + a;
             (self.key.out[r * self.heads + k].abs() + POSITIVE) * self.agents.out[at] * self.action.out[at]
         };
-        sum((0..self.heads).map(head))
+        sum8((0..self.heads).map(head))
     }
 
     pub(super) fn backward(

@@ -111,9 +111,9 @@ fn run(kind: MixerKind, seed: u64) -> (Tensors, Inputs, Vec<f32>, Tensors, Vec<f
     let (q, best_q, state, joint) = (single(&x.q), single(&x.best_q), single(&x.state), single(&x.joint));
     let input = MixerInput { rows: ROWS, q: &q, best_q: &best_q, state: &state, joint: &joint };
     let (mut total, mut grads, mut d_q) = (vec![0.0; ROWS], vec![9.0; params.len()], vec![9.0; q.len()]);
-    mixer.forward(&mut backend, &params, input, &mut total);
+    mixer.forward(&mut backend, &params, input, &mut total).unwrap();
     let pick: Vec<f64> = (0..ROWS).map(|r| 0.5 - r as f64).collect();
-    mixer.backward(&mut backend, &params, input, &single(&pick), &mut grads, &mut d_q);
+    mixer.backward(&mut backend, &params, input, &single(&pick), &mut grads, &mut d_q).unwrap();
     let tensors = Tensors::new(mixer.to_torch(&params));
     (tensors, x, total, Tensors::new(mixer.to_torch(&grads)), d_q, pick)
 }

@@ -75,14 +75,15 @@ pub(crate) fn check_qmix(case: &mut Case<'_>) -> Result<(), Fault> {
     let (q, state) = (single(&q), single(&state));
     let input = MixerInput { rows, q: &q, best_q: &[], state: &state, joint: &[] };
     let mut total = vec![0.0; rows];
-    mixer.forward(&mut backend, &params, input, &mut total);
+    mixer.forward(&mut backend, &params, input, &mut total).map_err(|e| e.to_string())?;
     let expected = tensor_of(value, "q_tot", &q_shape[..2])?;
     case.all_close("q_tot", &total, &expected, TOLERANCE);
     let loss = total.iter().map(|&t| f64::from(t).powi(2)).sum::<f64>() / rows as f64;
     case.close("loss_mean_sq", loss, number(value, "loss_mean_sq")?, TOLERANCE);
     let d_total: Vec<f32> = total.iter().map(|t| 2.0 * t / rows as f32).collect();
     let (mut grads, mut d_q) = (vec![0.0; params.len()], vec![0.0; q.len()]);
-    mixer.backward(&mut backend, &params, input, &d_total, &mut grads, &mut d_q);
+    let backward = mixer.backward(&mut backend, &params, input, &d_total, &mut grads, &mut d_q);
+    backward.map_err(|e| e.to_string())?;
     let expected = tensor_of(value, "grad_agent_qs", &q_shape)?;
     case.all_close("grad_agent_qs", &d_q, &expected, TOLERANCE);
     let expected = parameters(&mixer, field(value, "grads")?)?;
@@ -92,7 +93,7 @@ pub(crate) fn check_qmix(case: &mut Case<'_>) -> Result<(), Fault> {
     case.check(rising, || "the total falls with an agent's value".into());
     if value.get("vdn_q_tot").is_some() {
         let mut sum = Mixer::new(MixerKind::Sum, shape).map_err(|e| e.to_string())?;
-        sum.forward(&mut backend, &[], input, &mut total);
+        sum.forward(&mut backend, &[], input, &mut total).map_err(|e| e.to_string())?;
         let expected = tensor_of(value, "vdn_q_tot", &q_shape[..2])?;
         case.all_close("vdn_q_tot", &total, &expected, TOLERANCE);
     }
@@ -174,6 +175,7 @@ pub(crate) fn check_q_learner(case: &mut Case<'_>) -> Result<(), Fault> {
     let expected = tensor_of(value, "targets", &expected)?;
     case.all_close("targets", &targets, &expected, TOLERANCE);
     let stats = team.learn(&mut backend, &[], &rollout, &mut values, &[], &mut []);
+    let stats = stats.map_err(|e| e.to_string())?;
     case.close("loss", f64::from(stats.loss), number(value, "loss")?, TOLERANCE);
     let grad = sizes.turn(&values[0].grad, sizes.t + 1, true);
     let expected = tensor_of(value, "grad_q_online", &shape)?;
