@@ -1,16 +1,17 @@
 //! Calls of each kernel that no other suite measures by itself: layers forward and backward, convolutions, rows of
-//! policies, optimizer steps.
+//! policies, optimizer steps, targets, mixers.
 
 use std::hint::black_box;
 
 use coact_kernels::{
-    Activation, Clip, ConvBackward, ConvCache, ConvForward, ConvShape, Device, DrawRows, MlpCache, MlpShape,
-    OptimStep, PolicyRows, PolicyTerms, Rule,
+    Activation, Clip, ConvBackward, ConvCache, ConvForward, ConvShape, Device, DrawRows, Join, MixBackward,
+    MixCache, MixForward, MixShape, MlpCache, MlpShape, NextGroup, OptimStep, PolicyRows, PolicyTerms, Rule,
+    TdTarget, TdTargetScratch,
 };
 
 use crate::contest::Run;
 use crate::data;
-use crate::suites::network::backend;
+use crate::suites::network::{AGENTS, OBS, backend, q_shape};
 
 /// Layers of the network of `simple_spread`.
 pub fn layers() -> MlpShape {
@@ -190,6 +191,81 @@ pub fn policy(rows: usize) -> Result<Run<'static>, String> {
                 terms: &mut terms,
             });
             black_box(&mut terms);
+        }
+        Ok(())
+    }))
+}
+
+/// The mixer of a team of `simple_spread` with EPyMARL's widths; the state is all observations.
+pub const MIX: MixShape = MixShape { n_agents: AGENTS, state: AGENTS * OBS, embed: 32, hypernet: Some(64) };
+
+/// Calls of the mixer forward, and backward if asked for.
+///
+/// # Errors
+/// What the backend said.
+pub fn mix(rows: usize, backward: bool, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, threads)?;
+    let mut rng = data::stream(56);
+    let params = data::uniforms(&mut rng, MIX.param_count(), -0.2, 0.2);
+    let (q, state) =
+        (data::normals(&mut rng, rows * MIX.n_agents), data::normals(&mut rng, rows * MIX.state));
+    let d_total = data::normals(&mut rng, rows);
+    let (mut total, mut grads, mut d_q) = (vec![0.0; rows], vec![0.0; params.len()], vec![0.0; q.len()]);
+    let mut cache = MixCache::new();
+    Ok(Box::new(move |calls| {
+        for _ in 0..calls {
+            let (params, q, state) = (&params[..], &q[..], &state[..]);
+            let call = MixForward { shape: MIX, params, q, state, total: &mut total };
+            backend.mix_forward(&mut cache, call).map_err(|e| e.to_string())?;
+            if backward {
+                let (d_total, grads, d_q) = (&d_total[..], &mut grads[..], &mut d_q[..]);
+                let call = MixBackward { shape: MIX, params, q, state, d_total, grads, d_q };
+                backend.mix_backward(&mut cache, call).map_err(|e| e.to_string())?;
+            }
+            black_box((&mut total, &mut grads, &mut d_q));
+        }
+        Ok(())
+    }))
+}
+
+/// Calls that form double Q-learning's targets of a team of `simple_spread`, summed or mixed.
+///
+/// # Errors
+/// What the backend said.
+pub fn targets(batch: usize, mixed: bool, device: Device, threads: usize) -> Result<Run<'static>, String> {
+    let mut backend = backend(device, threads)?;
+    let (shape, rows) = (q_shape(), batch * AGENTS);
+    let mut rng = data::stream(57);
+    let params = data::uniforms(&mut rng, shape.param_count(), -0.2, 0.2);
+    let target_params = data::uniforms(&mut rng, shape.param_count(), -0.2, 0.2);
+    let mixer_params = data::uniforms(&mut rng, MIX.param_count(), -0.2, 0.2);
+    let next_obs = data::normals(&mut rng, rows * OBS);
+    let next_state = data::normals(&mut rng, batch * MIX.state);
+    let (reward, discount, team) = (data::normals(&mut rng, batch), vec![0.99; rows], vec![0.99; batch]);
+    let (mut target, mut scratch) = (vec![0.0; batch], TdTargetScratch::new());
+    Ok(Box::new(move |calls| {
+        for _ in 0..calls {
+            let group = NextGroup {
+                shape: &shape,
+                n_agents: AGENTS,
+                n_sets: 1,
+                n_critics: 1,
+                params: &params,
+                target_params: &target_params,
+                next_obs: &next_obs,
+                next_mask: &[],
+                reward: &[],
+                discount: &discount,
+            };
+            let (reward, discount) = (&reward[..], &team[..]);
+            let (params, next_state) = (&mixer_params[..], &next_state[..]);
+            let join = match mixed {
+                true => Join::Qmix { reward, discount, shape: MIX, params, next_state },
+                false => Join::Sum { reward, discount },
+            };
+            let call = TdTarget { groups: &[group], batch, double_q: true, join, target: &mut target };
+            backend.td_target(&mut scratch, call).map_err(|e| e.to_string())?;
+            black_box(&mut target);
         }
         Ok(())
     }))

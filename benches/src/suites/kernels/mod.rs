@@ -128,6 +128,67 @@ fn recurrent_networks(device: Device) -> impl Iterator<Item = Case> {
     })
 }
 
+/// Multiply-adds of a row of the mixer: of the hypernetworks, and of the mixing itself.
+fn mixer() -> (f64, f64) {
+    let layers = cases::MIX.networks();
+    let hyper = layers.iter().flat_map(|network| {
+        let widths = [&[network.input], &network.hidden[..], &[network.output]].concat();
+        widths.windows(2).map(|w| (w[0] * w[1]) as f64).collect::<Vec<_>>()
+    });
+    (hyper.sum(), ((cases::MIX.n_agents + 1) * cases::MIX.embed) as f64)
+}
+
+fn targets(device: Device) -> impl Iterator<Item = Case> {
+    let (macs, params) = network();
+    let (hyper, mixing) = mixer();
+    [false, true].into_iter().flat_map(move |mixed| {
+        [32_usize, 1024, 4096].into_iter().map(move |batch| {
+            let (b, rows) = (batch as f64, (batch * AGENTS) as f64);
+            let (what, more_ops, more) = match mixed {
+                true => {
+                    ("mixed", hyper + mixing, b * cases::MIX.state as f64 + cases::MIX.param_count() as f64)
+                }
+                false => ("summed", 0.0, 0.0),
+            };
+            Case {
+                kernel: "td_target",
+                shape: format!("batch {batch}, {AGENTS} agents, 18-64-64-5, {what}"),
+                ops: 2.0 * (rows * 2.0 * macs + b * more_ops),
+                bytes: 4.0 * (rows * (OBS as f64 + 1.0) + 3.0 * b + 2.0 * params + more),
+                on_gpu: true,
+                threads: true,
+                build: Box::new(move |threads| cases::targets(batch, mixed, device, threads)),
+            }
+        })
+    })
+}
+
+fn mixers(device: Device) -> impl Iterator<Item = Case> {
+    let ((hyper, mixing), shape) = (mixer(), cases::MIX);
+    [(32_usize, false), (1024, false), (32, true), (1024, true), (4096, true)].into_iter().map(
+        move |(rows, backward)| {
+            let r = rows as f64;
+            // Gradients of all weights, and of the inputs of the hypernetworks' second layers.
+            let first = (shape.state * (2 * 64 + 2 * shape.embed)) as f64;
+            let passes = if backward { 3.0 * (hyper + mixing) - first } else { hyper + mixing };
+            let kept = (2 * 64 + shape.embed * (shape.n_agents + 3)) as f64;
+            let params = shape.param_count() as f64;
+            let bytes = r * ((shape.state + shape.n_agents + 1) as f64 + kept) + params;
+            let more =
+                if backward { r * (2.0 * kept + (2 * shape.n_agents + 1) as f64) + params } else { 0.0 };
+            Case {
+                kernel: if backward { "mix both" } else { "mix forward" },
+                shape: format!("{rows} rows, {} agents, state {}, 32, 64", shape.n_agents, shape.state),
+                ops: 2.0 * r * passes,
+                bytes: 4.0 * (bytes + more),
+                on_gpu: true,
+                threads: true,
+                build: Box::new(move |threads| cases::mix(rows, backward, device, threads)),
+            }
+        },
+    )
+}
+
 fn on_cpu() -> Vec<Case> {
     let (macs, params) = network();
     let case = |kernel, shape: String, ops: f64, bytes: f64, threads, build: Build| Case {
@@ -190,8 +251,13 @@ fn on_cpu() -> Vec<Case> {
 /// What a kernel said.
 pub fn run(session: &mut Session) -> Result<(), String> {
     let device = session.device;
-    let mut all: Vec<Case> =
-        acts(device).chain(updates(device)).chain(cells(device)).chain(recurrent_networks(device)).collect();
+    let mut all: Vec<Case> = acts(device)
+        .chain(updates(device))
+        .chain(cells(device))
+        .chain(recurrent_networks(device))
+        .chain(targets(device))
+        .chain(mixers(device))
+        .collect();
     if session.on_gpu() {
         all.extend(fast_acts(device));
     } else {
