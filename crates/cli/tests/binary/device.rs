@@ -98,6 +98,8 @@ fn training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
         &["algorithm=iql", "common_reward=none"],
         &["algorithm=iql", "sharing=separate", "dueling=true", "prioritized_replay=true"],
         &["algorithm=iql", "double_qc=true", "layer_norm=true", "activation=tanh", "optimizer=rmsprop"],
+        &["algorithm=qmix", "mixing_embed=6", "hypernet_embed=5", "prioritized_replay=true"],
+        &["algorithm=qmix", "mixing_embed=6", "hypernet_layers=1", "sharing=separate", "double_q=false"],
         &["exploration=boltzmann", "double_q=false", "optimizer=sgd", "momentum=0.9", "loss=squared"],
     ] {
         let dir = folder();
