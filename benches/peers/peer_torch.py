@@ -1,6 +1,7 @@
 """PyTorch: greedy and epsilon-greedy action selection, and a VDN double-DQN update with clipping and Adam; eager, compiled
-(torch.compile) and, on a GPU (PEER_DEVICE=cuda), replayed as CUDA graphs. There, matrix products may use TF32, data is on
-the device before the clock starts, and only the last call is waited for."""
+(torch.compile) and, on a GPU (PEER_DEVICE=cuda), replayed as CUDA graphs, of eager and of compiled code, one update a graph
+and several. There, matrix products may use TF32, data is on the device before the clock starts, and only the last call is
+waited for."""
 
 import os
 import sys
@@ -50,21 +51,24 @@ def looped(step, pool):
     return run
 
 
-def graphed(step, pool):
-    """Replays of `step`, one CUDA graph for each entry of the pool, so that no call has to copy its inputs first."""
+def graphed(step, pool, steps=1):
+    """Replays of `step`: CUDA graphs of `steps` of them each, with the entries of the pool in turn, so that no call has to copy
+    its inputs first."""
     if not ON_GPU:
         raise RuntimeError("CUDA graphs need a GPU")
+    # Compilers and allocators come to rest before anything is captured.
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        for _ in range(5):
-            step(pool[0])
+        for batch in pool[:3] * 2:
+            step(batch)
     torch.cuda.current_stream().wait_stream(side)
     graphs = []
-    for batch in pool:
+    for first in range(0, len(pool), steps):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            step(batch)
+            for batch in pool[first : first + steps]:
+                step(batch)
         graphs.append(graph)
     return looped(lambda graph: graph.replay(), graphs)
 
@@ -80,10 +84,11 @@ def act(p, form="eager"):
             actions = torch.where(explore, torch.randint(0, WIDTHS[-1], actions.shape, device=DEVICE), actions)
         return actions
 
-    if form == "graph":
+    choose = torch.compile(choose) if form.startswith("compiled") else choose
+    if form.endswith("graph"):
         with torch.no_grad():
             return graphed(choose, pool)
-    calls = looped(torch.compile(choose) if form == "compiled" else choose, pool)
+    calls = looped(choose, pool)
 
     def run(n):
         with torch.inference_mode():
@@ -106,10 +111,11 @@ def batches(p):
         }
 
 
-def update(p, form="eager", **adam):
+def update(p, form="eager", steps=1, **adam):
     pool, net, target = list(batches(p)), network(p), network(p)
     params = list(net.parameters())
-    if form == "graph":
+    is_graph = form.endswith("graph")
+    if is_graph:
         adam["capturable"] = True
     optimizer = torch.optim.Adam(params, lr=LR, **adam)
 
@@ -122,17 +128,18 @@ def update(p, form="eager", **adam):
         td = chosen - wanted
         return (batch["weight"] * td * td).mean(), td.detach().abs()
 
-    loss_of = torch.compile(loss_of) if form == "compiled" else loss_of
+    loss_of = torch.compile(loss_of) if form.startswith("compiled") else loss_of
 
     def step(batch):
         loss, priority = loss_of(batch)
-        optimizer.zero_grad(set_to_none=form != "graph")
+        # In a graph too: gradients are written where the graph keeps them, and neither cleared nor added to.
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(params, CLIP)
         optimizer.step()
         return priority
 
-    return graphed(step, pool) if form == "graph" else looped(step, pool)
+    return graphed(step, pool, steps) if is_graph else looped(step, pool)
 
 
 # Adam has three forms; which is the fastest depends on the machine and the tensors.
@@ -141,10 +148,13 @@ serve(
         "act": act,
         "act_compiled": lambda p: act(p, "compiled"),
         "act_graph": lambda p: act(p, "graph"),
+        "act_compiled_graph": lambda p: act(p, "compiled_graph"),
         "update": update,
         "update_foreach": lambda p: update(p, foreach=True),
         "update_fused": lambda p: update(p, fused=True),
         "update_compiled": lambda p: update(p, "compiled", fused=ON_GPU),
         "update_graph": lambda p: update(p, "graph", fused=True),
+        "update_graphs": lambda p: update(p, "graph", steps=p["pool"], fused=True),
+        "update_compiled_graph": lambda p: update(p, "compiled_graph", fused=True),
     }
 )

@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -28,6 +30,9 @@ pub const NAMES: &[&str] = &[
     "mdptoolbox",
 ];
 
+/// How long an answer may take, compilers of peers included. Who takes longer is stopped, so that the rest is measured.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// The peers of one run.
 pub struct Peers {
     python: PathBuf,
@@ -37,12 +42,15 @@ pub struct Peers {
     threads: Vec<usize>,
     processes: Vec<(String, usize, Process)>,
     broken: Vec<String>,
+    failures: Vec<String>,
 }
 
 struct Process {
     child: Child,
     to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
+    /// Lines of its output.
+    from: Receiver<String>,
+    patience: Duration,
 }
 
 impl Peers {
@@ -55,7 +63,8 @@ impl Peers {
     pub fn new(python: PathBuf, names: Vec<String>, threads: Vec<usize>) -> Self {
         let scripts = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"));
         let device = "cpu".to_owned();
-        Self { python, scripts, device, names, threads, processes: Vec::new(), broken: Vec::new() }
+        let (processes, broken, failures) = (Vec::new(), Vec::new(), Vec::new());
+        Self { python, scripts, device, names, threads, processes, broken, failures }
     }
 
     /// The same with scripts in another folder, and where those that can compute on a GPU do so: `cpu` or `cuda`.
@@ -82,10 +91,12 @@ impl Peers {
                 continue;
             }
             let script = self.scripts.join(format!("peer_{name}.py"));
-            match Process::start(&self.python, &script, &self.device, threads) {
+            match Process::start(&self.python, &script, &self.device, threads, PATIENCE) {
                 Ok(process) => self.processes.push((name.to_owned(), threads, process)),
                 Err(why) => {
-                    eprintln!("peer {name} is left out: {why}");
+                    let line = format!("peer {name} is left out: {why}");
+                    eprintln!("{line}");
+                    self.failures.push(line);
                     self.broken.push(name.to_owned());
                     return Vec::new();
                 }
@@ -106,13 +117,26 @@ impl Peers {
             },
             Err(why) => why,
         };
-        eprintln!("peer {name} failed at {measure} {params}: {failure}");
+        let line = format!("peer {name} failed at {measure} {params}: {failure}");
+        eprintln!("{line}");
+        self.failures.push(line);
         None
+    }
+
+    /// What went wrong since this was asked last, a line each.
+    pub fn take_failures(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failures)
     }
 }
 
 impl Process {
-    fn start(python: &Path, script: &Path, device: &str, threads: usize) -> Result<Self, String> {
+    fn start(
+        python: &Path,
+        script: &Path,
+        device: &str,
+        threads: usize,
+        patience: Duration,
+    ) -> Result<Self, String> {
         let mut child = Command::new(python)
             .arg(script)
             .arg(threads.to_string())
@@ -122,8 +146,14 @@ impl Process {
             .spawn()
             .map_err(|e| format!("cannot start {}: {e}", python.display()))?;
         let to = child.stdin.take();
-        let from = child.stdout.take().ok_or("its output is closed")?;
-        let mut process = Self { child, to, from: BufReader::new(from) };
+        let output = child.stdout.take().ok_or("its output is closed")?;
+        let (lines, from) = channel();
+        // Ends with the output, or when nobody listens any more.
+        std::thread::spawn(move || {
+            let read = BufReader::new(output).lines().map_while(Result::ok);
+            read.map(|line| lines.send(line)).take_while(Result::is_ok).for_each(drop);
+        });
+        let mut process = Self { child, to, from, patience };
         process.answer()?;
         Ok(process)
     }
@@ -135,11 +165,18 @@ impl Process {
     }
 
     fn answer(&mut self) -> Result<Value, String> {
-        let mut line = String::new();
-        self.from.read_line(&mut line).map_err(|e| format!("it does not answer: {e}"))?;
-        if line.is_empty() {
-            return Err("it ended; are its packages installed?".to_owned());
-        }
+        let line = match self.from.recv_timeout(self.patience) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("it ended; are its packages installed?".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.to = None;
+                // It may have ended by now.
+                let _ = self.child.kill();
+                return Err(format!("no answer within {:.0} s; it is stopped", self.patience.as_secs_f64()));
+            }
+        };
         serde_json::from_str(&line).map_err(|e| format!("its answer is not JSON ({e}): {}", line.trim()))
     }
 }
@@ -149,5 +186,39 @@ impl Drop for Process {
         // Its loop ends with its input.
         drop(self.to.take());
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a script says, by a shell.
+    fn said(script: &str, patience_ms: u64) -> Result<Process, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("peer.sh");
+        std::fs::write(&path, script).unwrap();
+        Process::start(Path::new("sh"), &path, "cpu", 1, Duration::from_millis(patience_ms))
+    }
+
+    #[test]
+    fn a_peer_that_hangs_or_dies_is_left_behind() {
+        let mut hangs = said("echo '{}'; read line; read never", 300).unwrap();
+        assert!(hangs.ask(&json!({})).unwrap_err().starts_with("no answer within"));
+        assert_eq!(hangs.ask(&json!({})).unwrap_err(), "its input is closed");
+        drop(hangs);
+        let mut dies = said("echo '{}'; read line; exit 3", 60_000).unwrap();
+        let why = dies.ask(&json!({})).unwrap_err();
+        assert!(why.starts_with("it ended"), "{why}");
+        assert!(said("exit 1", 60_000).is_err());
+    }
+
+    #[test]
+    fn failures_are_kept_for_the_record() {
+        let mut peers = Peers::new(PathBuf::from("no-such-python"), vec!["torch".to_owned()], vec![1]);
+        assert!(peers.of("torch").is_empty() && peers.of("torch").is_empty());
+        let lines = peers.take_failures();
+        assert!(lines.len() == 1 && lines[0].starts_with("peer torch is left out: "), "{lines:?}");
+        assert!(peers.take_failures().is_empty());
     }
 }

@@ -98,12 +98,9 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
     let profile = args.option("--profile").unwrap_or("release");
     let trains = args.words.is_empty() || args.words.iter().any(|w| w == "training");
-    let coact = if trains { Some(process::binary(root, profile, "coact", &[])?) } else { None };
+    let coact = if trains { Some(process::binary(root, profile, "coact")?) } else { None };
 
-    let device = args.option("--device");
-    let features: &[&str] =
-        if device.is_some_and(|d| d != "cpu") { &["--features", "coact-benches/cuda"] } else { &[] };
-    let mut command = Command::new(process::binary(root, profile, "measure", features)?);
+    let mut command = Command::new(process::binary(root, profile, "measure")?);
     command.current_dir(root).args(&args.words);
     if args.flag("--quick") {
         command.arg("--quick");
@@ -120,7 +117,7 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     if let Some(part) = args.option("--only") {
         command.args(["--only", part]);
     }
-    if let Some(device) = device {
+    if let Some(device) = args.option("--device") {
         command.args(["--device", device]);
     }
     if let Some(path) = coact {

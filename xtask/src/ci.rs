@@ -23,34 +23,47 @@ enum Outcome {
     Skipped(String),
 }
 
-type Step = (&'static str, fn(&Path) -> Result<Outcome>);
+/// What a step is told.
+struct Run<'a> {
+    root: &'a Path,
+    /// Whether the step `test` has passed in this run.
+    tested: bool,
+}
+
+type Step = (&'static str, fn(&Run) -> Result<Outcome>);
 
 /// Every step, cheapest first.
 const STEPS: &[Step] = &[
-    ("fmt", |root| passed(process::run(&mut process::cargo(root, &["fmt", "--all", "--check"])))),
-    ("tidy", |root| passed(tidy::run(root, &[]))),
-    ("clippy", clippy),
-    ("doc", doc),
-    ("test", |root| passed(testing::run(root, &[]))),
+    ("fmt", |run| passed(process::run(&mut process::cargo(run.root, &["fmt", "--all", "--check"])))),
+    ("tidy", |run| passed(tidy::run(run.root, &[]))),
+    ("clippy", |run| clippy(run.root)),
+    ("doc", |run| doc(run.root)),
+    ("test", |run| passed(testing::run(run.root, &[]))),
     ("cuda", cuda_check),
-    ("vectors", |root| passed(vectors::run(root, &[]))),
-    ("golden", |root| passed(golden::run(root, &[]))),
-    ("examples", examples),
-    ("python", python_package),
-    ("bench", |root| passed(bench::run(root, &["--quick", "--profile", "dev"].map(str::to_owned)))),
-    ("fuzz", short_fuzz),
-    ("deny", deny),
+    ("vectors", |run| passed(vectors::run(run.root, &[]))),
+    ("golden", |run| passed(golden::run(run.root, &[]))),
+    ("examples", |run| examples(run.root)),
+    ("python", |run| python_package(run.root)),
+    ("bench", |run| passed(bench::run(run.root, &["--quick", "--profile", "dev"].map(str::to_owned)))),
+    ("fuzz", |run| short_fuzz(run.root)),
+    ("deny", |run| deny(run.root)),
 ];
 
 fn passed(result: Result) -> Result<Outcome> {
     result.map(|()| Outcome::Passed)
 }
 
+/// All code with the feature `cuda`, and once more the crate that holds code for builds without it.
 fn clippy(root: &Path) -> Result<Outcome> {
-    let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    passed(process::run(&mut process::cargo(root, &args)))
+    let lint = |what: &[&str]| {
+        let mut command = process::cargo(root, &["clippy", "--all-targets", "--locked"]);
+        process::run(command.args(what).args(["--", "-D", "warnings"]))
+    };
+    lint(&[&["--workspace"], &process::FEATURES[..]].concat())?;
+    passed(lint(&["--package", "coact-kernels"]))
 }
 
+/// Of builds without features, all of whose crates it compiles for that.
 fn doc(root: &Path) -> Result<Outcome> {
     let mut command = process::cargo(root, &["doc", "--workspace", "--no-deps", "--locked"]);
     passed(process::run(command.env("RUSTDOCFLAGS", "-D warnings")))
@@ -70,10 +83,12 @@ fn examples(root: &Path) -> Result<Outcome> {
     })
 }
 
-fn cuda_check(root: &Path) -> Result<Outcome> {
+/// All of `cargo xtask cuda check`, but for the tests where those have just been run with all others.
+fn cuda_check(run: &Run) -> Result<Outcome> {
     match cuda::missing() {
         Some(why) => Ok(Outcome::Skipped(why.to_owned())),
-        None => passed(cuda::run(root, &["check".to_owned()])),
+        None if run.tested => passed(cuda::compiles(run.root)),
+        None => passed(cuda::run(run.root, &["check".to_owned()])),
     }
 }
 
@@ -112,12 +127,14 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     }
     let mut rows: Vec<(&str, Duration, String)> = Vec::new();
     let mut failed = Vec::new();
+    let mut tested = false;
     for (name, step) in
         STEPS.iter().filter(|(name, _)| args.words.is_empty() || args.words.iter().any(|w| w == name))
     {
         eprintln!("\n== {name}");
         let start = Instant::now();
-        let outcome = step(root);
+        let outcome = step(&Run { root, tested });
+        tested |= *name == "test" && outcome.is_ok();
         let said = match outcome {
             Ok(Outcome::Passed) => "passed".to_owned(),
             Ok(Outcome::Skipped(why)) => format!("skipped ({why})"),

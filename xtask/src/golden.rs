@@ -21,7 +21,7 @@ Example: cargo xtask golden --bless && git diff testdata/golden";
 pub fn run(root: &Path, args: &[String]) -> Result {
     let args = Args::parse(args, &["--bless"], &[])?;
     args.no_words()?;
-    let mut command = Command::new(process::binary(root, "dev", "golden", &[])?);
+    let mut command = Command::new(process::binary(root, "dev", "golden")?);
     command.current_dir(root).arg("--dir").arg(root.join("testdata/golden"));
     if args.flag("--bless") {
         command.arg("--bless");

@@ -13,6 +13,10 @@ pub fn cargo(root: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Features that everything of ours is built and tested with. Builds without them are a second set of all crates above
+/// `coact-kernels`; the steps `clippy` and `doc` of `cargo xtask ci` compile those without generating code.
+pub const FEATURES: [&str; 2] = ["--features", "cuda"];
+
 /// The command as one would type it.
 pub fn line_of(command: &Command) -> String {
     let name = Path::new(command.get_program()).file_stem().unwrap_or_default();
@@ -50,11 +54,12 @@ pub fn capture(command: &mut Command) -> Result<String> {
 }
 
 /// Builds binaries or examples (`what`: `["--bin", "golden"]`, `["--examples"]`) and returns the paths of what was
-/// built. Features are those of the whole workspace, so that no two builds of ours compile a dependency twice.
+/// built. Features are those of the whole workspace and of the tests, so that no two builds of ours compile a dependency
+/// twice.
 pub fn built(root: &Path, profile: &str, what: &[&str]) -> Result<Vec<PathBuf>> {
     let format = "--message-format=json-render-diagnostics";
     let mut command = cargo(root, &["build", "--workspace", "--profile", profile, "--quiet", format]);
-    command.args(what);
+    command.args(FEATURES).args(what);
     eprintln!("$ {}", line_of(&command));
     let kind = if what.contains(&"--examples") { "example" } else { "bin" };
     let path = |line: &str| {
@@ -69,10 +74,10 @@ pub fn built(root: &Path, profile: &str, what: &[&str]) -> Result<Vec<PathBuf>> 
     Ok(String::from_utf8_lossy(&stdout.stdout).lines().filter_map(path).collect())
 }
 
-/// Builds one binary in `profile`, with further `options` of cargo, and returns its path. What measures is built for "release"; what checks is built in
-/// the profile of the tests ("dev", optimized too), which have built most of what it needs.
-pub fn binary(root: &Path, profile: &str, name: &str, options: &[&str]) -> Result<PathBuf> {
-    let built = built(root, profile, &[&["--bin", name], options].concat())?;
+/// Builds one binary in `profile` and returns its path. What measures is built for "release"; what checks is built in the
+/// profile of the tests ("dev", optimized too), which have built most of what it needs.
+pub fn binary(root: &Path, profile: &str, name: &str) -> Result<PathBuf> {
+    let built = built(root, profile, &["--bin", name])?;
     built.into_iter().next_back().ok_or_else(|| Failure::Run(format!("cargo built no binary {name}")))
 }
 

@@ -10,7 +10,8 @@ use crate::{Result, process};
 pub const HELP: &str = "\
 Usage: cargo xtask test [FILTER]
 
-Runs every test of the workspace, then the documentation tests. Uses `cargo nextest` where it is installed and
+Runs every test of the workspace, built with the feature `cuda`, then the documentation tests. Needs no GPU: kernels for one
+run under a stand-in driver where a C++ compiler can build it, and say so where there is none. Uses `cargo nextest` where it is installed and
 `cargo test` where it is not. Closes with one line that counts both. FILTER runs only tests whose name contains it,
 and no documentation tests.
 
@@ -59,10 +60,11 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     } else {
         process::cargo(root, &["test", "--workspace", "--tests", "--bins", "--lib", "--no-fail-fast"])
     };
-    tests.args(&args.words);
+    tests.args(process::FEATURES).args(&args.words);
     let mut result = process::tee(&mut tests, &see);
     if args.words.is_empty() {
-        let docs = process::tee(&mut process::cargo(root, &["test", "--workspace", "--doc"]), &see);
+        let mut docs = process::cargo(root, &["test", "--workspace", "--doc"]);
+        let docs = process::tee(docs.args(process::FEATURES), &see);
         result = result.and(docs);
     }
     let Counts { passed, failed, skipped } = counts.lock().map(|c| *c).unwrap_or_default();

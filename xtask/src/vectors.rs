@@ -25,6 +25,6 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     if !dir.is_dir() {
         return Err(format!("no folder {}; give one with --dir", dir.display()).into());
     }
-    let mut command = Command::new(process::binary(root, "dev", "vectors", &[])?);
+    let mut command = Command::new(process::binary(root, "dev", "vectors")?);
     process::run(command.current_dir(root).arg("--dir").arg(dir))
 }

@@ -39,8 +39,9 @@ pub fn page(record: &Value) -> String {
         "blocks",
     ];
     table(&mut out, &record["T1"], &columns);
-    out += "\n## T2: launches\n\nA call with its copies there and back (`whole_us`), and the sum of its kernels.\n";
-    table(&mut out, &record["T2"], &["call", "n", "launches", "whole_us", "kernels_us", "spread"]);
+    out += "\n## T2: launches\n\nA call with its copies there and back (`whole_us`), and the sum of its kernels. Of a learner that stays on the device: one of\nits `steps` gradient steps, which are nodes of one graph and bring back what the statistics need.\n";
+    let columns = ["call", "n", "steps", "launches", "whole_us", "kernels_us", "predicted_us", "spread"];
+    table(&mut out, &record["T2"], &columns);
     out += "\n## T4: rollouts\n\nSteps of environments in one launch, nothing written but the state.\n";
     let columns =
         ["policy", "envs", "steps", "kernel", "kernel_us", "whole_us", "spread", "env_steps_per_s", "goal"];
@@ -51,6 +52,9 @@ pub fn page(record: &Value) -> String {
         &record["T5"],
         &["name", "value", "unit", "threads", "spread", "peer", "peer_value", "peer_spread", "ratio"],
     );
+    for failure in record["T5"]["peer_failures"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "\nWithout: {}", text(failure));
+    }
     out += "\n## T7: scaling, and where devices cross\n";
     table(&mut out, &record["T7"], &["call", "axis", "value", "n", "cuda_us", "cpu_us", "cpu_threads"]);
     out += "\nThe device is faster from here on (empty: at none of the values):\n";

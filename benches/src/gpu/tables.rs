@@ -9,7 +9,7 @@ use coact_kernels::{Activation, Backend, CpuOptions, Device, LaunchTime, QShape,
 use serde_json::{Value, json};
 
 use super::Run;
-use super::work::{Rolling, STEPS, Training};
+use super::work::{Drawn, Rolling, STEPS, Steps, Training};
 use crate::contest::{Contest, PeerCall, Run as Calls, Unit, median, params, spread};
 use crate::suites::act::Acting;
 use crate::suites::kernels::predict::{self, H100, Launch};
@@ -23,6 +23,7 @@ const WARM_UP: u64 = 5;
 enum Work {
     Act(Box<Acting>),
     Update(Box<Updating>),
+    Learn(Box<Training>),
 }
 
 impl Work {
@@ -30,6 +31,7 @@ impl Work {
         match self {
             Self::Act(work) => work.calls(calls),
             Self::Update(work) => work.calls(calls),
+            Self::Learn(work) => work.calls(calls),
         }
     }
 
@@ -37,6 +39,7 @@ impl Work {
         match self {
             Self::Act(work) => &mut work.backend,
             Self::Update(work) => &mut work.backend,
+            Self::Learn(work) => &mut work.backend,
         }
     }
 }
@@ -66,12 +69,43 @@ fn work(
     })
 }
 
-/// Calls of T1 and T2: name, rows or samples, and what is predicted.
-fn calls(run: &Run) -> Vec<(&'static str, usize, Vec<Launch>)> {
+/// A call of T1 and T2.
+struct Call {
+    name: &'static str,
+    /// Rows or samples.
+    n: usize,
+    predicted: Vec<Launch>,
+    /// Draws of a learner that stays on the device; none for other calls.
+    draws: Option<Drawn>,
+}
+
+impl Call {
+    /// The call on the device of the run; a learner makes `steps` gradient steps at a time.
+    fn work(&self, run: &Run, steps: usize) -> Result<Work, String> {
+        let Some(draws) = self.draws else { return work(self.name, self.n, AGENTS, 64, run.device, 1) };
+        let how = Steps { a_call: steps, draws, form: StepForm::Graph };
+        let training = Training::new(q_shape(), self.n, how, run.small(), backend(run.device, 1)?)?;
+        Ok(Work::Learn(Box::new(training)))
+    }
+}
+
+/// Calls of T1 and T2.
+fn calls(run: &Run) -> Vec<Call> {
     let rows: &[usize] = if run.small() { &[3, 96] } else { &[3, 96, 768, 3072, 24_576, 98_304, 786_432] };
     let batches: &[usize] = if run.small() { &[2, 32] } else { &[32, 256, 1024, 8192, 65_536] };
-    let acts = rows.iter().map(|&n| ("act", n, predict::act(n)));
-    acts.chain(batches.iter().map(|&n| ("update", n, predict::update(n)))).collect()
+    let call = |name, n, predicted| Call { name, n, predicted, draws: None };
+    let mut all: Vec<Call> = rows.iter().map(|&n| call("act", n, predict::act(n))).collect();
+    all.extend(batches.iter().map(|&n| call("update", n, predict::update(n))));
+    for (name, draws) in [("learn", Drawn::Uniformly), ("learn, by priority", Drawn::ByPriority)] {
+        let one = |&n: &usize| Call {
+            name,
+            n,
+            predicted: predict::learn(n, draws == Drawn::ByPriority),
+            draws: Some(draws),
+        };
+        all.extend(batches.iter().map(one));
+    }
+    all
 }
 
 /// Launches of `repetitions` calls, each timed.
@@ -92,8 +126,9 @@ pub fn kernels(run: &Run) -> Result<Value, String> {
     let roofline = roofline.ok_or("the roofline is that of a GPU")?;
     let repetitions = if run.small() { 5 } else { 50 };
     let mut rows = Vec::new();
-    for (name, n, predicted) in calls(run) {
-        let mut work = work(name, n, AGENTS, 64, run.device, 1)?;
+    for call in calls(run) {
+        // Timed launches are no nodes of a graph: one step at a time.
+        let mut work = call.work(run, 1)?;
         let mut times: BTreeMap<(usize, &str), Vec<f64>> = BTreeMap::new();
         let mut grids = BTreeMap::new();
         for launches in timed(&mut work, repetitions)? {
@@ -106,18 +141,19 @@ pub fn kernels(run: &Run) -> Result<Value, String> {
             let launch = grids[&(*i, *kernel)];
             let middle = median(seconds);
             let mut row = json!({
-                "call": name, "n": n, "kernel": kernel, "us": middle * 1e6, "spread": spread(seconds),
+                "call": call.name, "n": call.n, "kernel": kernel, "us": middle * 1e6, "spread": spread(seconds),
                 "blocks": [launch.blocks.0, launch.blocks.1, launch.blocks.2], "threads": launch.threads,
                 "shared": launch.shared_bytes, "all_us": seconds.iter().map(|s| s * 1e6).collect::<Vec<_>>(),
             });
-            if let Some(p) = predicted.iter().find(|p| p.kernel == *kernel) {
+            if let Some(p) = call.predicted.iter().find(|p| p.kernel == *kernel) {
                 let (ops, bytes) = (p.ops / roofline.flops, p.bytes / roofline.bytes);
                 row["registers"] = json!(p.registers);
                 row["ops"] = json!(p.ops);
                 row["bytes"] = json!(p.bytes);
                 row["share"] = json!(ops.max(bytes) / middle);
                 row["bound"] = json!(if ops >= bytes { "arithmetic" } else { "memory" });
-                row["predicted_us"] = json!(H100.predict(p).0 * 1e6);
+                let alone = Launch { in_graph: false, ..p.clone() };
+                row["predicted_us"] = json!(H100.predict(&alone).0 * 1e6);
             }
             rows.push(row);
         }
@@ -133,8 +169,10 @@ pub fn kernels(run: &Run) -> Result<Value, String> {
 pub fn launches(run: &Run) -> Result<Value, String> {
     let repetitions = if run.small() { 5 } else { 50 };
     let mut rows = Vec::new();
-    for (name, n, _) in calls(run) {
-        let mut work = work(name, n, AGENTS, 64, run.device, 1)?;
+    for call in calls(run) {
+        // A learner's steps are one graph, as in training; what is written is for one of them.
+        let steps = if call.draws.is_some() { STEPS } else { 1 };
+        let mut work = call.work(run, steps)?;
         let all = timed(&mut work, repetitions)?;
         let on_device: Vec<f64> =
             all.iter().map(|launches| launches.iter().map(|l| l.seconds).sum()).collect();
@@ -145,8 +183,10 @@ pub fn launches(run: &Run) -> Result<Value, String> {
             whole.push(start.elapsed().as_secs_f64());
         }
         rows.push(json!({
-            "call": name, "n": n, "launches": all[0].len(), "whole_us": median(&whole) * 1e6,
-            "kernels_us": median(&on_device) * 1e6, "spread": spread(&whole),
+            "call": call.name, "n": call.n, "steps": steps, "launches": all[0].len() as f64 / steps as f64,
+            "whole_us": median(&whole) * 1e6 / steps as f64, "kernels_us": median(&on_device) * 1e6 / steps as f64,
+            "predicted_us": call.predicted.iter().map(|p| H100.predict(p).0 * 1e6).sum::<f64>(),
+            "spread": spread(&whole),
         }));
     }
     Ok(json!({"rows": rows}))
@@ -171,6 +211,7 @@ pub fn updates(run: &Run) -> Result<Value, String> {
             peer("torch", "act", "/eager", &given),
             peer("torch", "act_compiled", "/compiled", &given),
             peer("torch", "act_graph", "/graph", &given),
+            peer("torch", "act_compiled_graph", "/compiled-graph", &given),
             peer("jax", "act", "/jit", &given),
         ];
         rows.extend(contest(run, "act", n, calls.into(), &mut peers)?);
@@ -184,12 +225,15 @@ pub fn updates(run: &Run) -> Result<Value, String> {
             peer("torch", "update_fused", "/fused", &given),
             peer("torch", "update_compiled", "/compiled", &given),
             peer("torch", "update_graph", "/graph", &given),
+            peer("torch", "update_compiled_graph", "/compiled-graph", &given),
             peer("jax", "update", "/jit", &given),
         ];
+        // Several updates in one graph, as ours has 32.
+        calls.push(PeerCall { items: pool, ..peer("torch", "update_graphs", "/graph-of-8", &given) });
         calls.push(PeerCall { items: 100.0, ..peer("jax", "update_scan", "/scan100", &scan) });
         rows.extend(contest(run, "update", batch, calls, &mut peers)?);
     }
-    Ok(json!({"rows": rows}))
+    Ok(json!({"rows": rows, "peer_failures": peers.take_failures()}))
 }
 
 /// T4: steps of `simple_spread` in one launch, with actions of a network on the way and with uniform ones. Nothing is
@@ -262,7 +306,8 @@ fn contest(
         held("cuda", 1.0, vec![ours(run.device, 1)?], calls, peers)?
     } else {
         let stays = |form| -> Result<(usize, Calls<'static>), String> {
-            let mut training = Training::new(q_shape(), n, run.small(), form, backend(run.device, 1)?)?;
+            let how = Steps { a_call: STEPS, draws: Drawn::Uniformly, form };
+            let mut training = Training::new(q_shape(), n, how, run.small(), backend(run.device, 1)?)?;
             Ok((1, Box::new(move |calls| training.calls(calls))))
         };
         let mut rows = held("resident", STEPS as f64, vec![stays(StepForm::Graph)?], calls, peers)?;

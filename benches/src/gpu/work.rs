@@ -3,10 +3,10 @@
 use coact_core::{ActionBatch, StepBatch};
 use coact_kernels::{
     Backend, Clip, DeviceEnv, Draws, Exploration, GradStep, Learned, Loss, Mixer, Policy, QShape, Resident,
-    ResidentConfig, ResidentGroup, ResidentState, RingGroup, RingView, Rollout, RolloutOut, Rollouts, Rule,
-    SpreadScale, StepForm,
+    ResidentConfig, ResidentGroup, ResidentState, RingGroup, RingPriorities, RingView, Rollout, RolloutOut,
+    Rollouts, Rule, SpreadScale, StepForm,
 };
-use coact_replay::{Replay, ReplayConfig};
+use coact_replay::{Prioritized, Replay, ReplayConfig};
 
 use crate::data;
 use crate::suites::network::{AGENTS, OBS, parameters};
@@ -16,28 +16,51 @@ pub const STEPS: usize = 32;
 /// Environments, and moments, of the replay ring: at least as many transitions as the largest batch.
 const ENVS: usize = 256;
 
+/// How batches come from replay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Drawn {
+    /// All transitions alike.
+    Uniformly,
+    /// By priority, which every step sets anew.
+    ByPriority,
+}
+
+/// Gradient steps of a learner on the device.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    /// How many a call makes.
+    pub a_call: usize,
+    /// How batches come from replay.
+    pub draws: Drawn,
+    /// A graph of launches, or one cooperative launch.
+    pub form: StepForm,
+}
+
 /// A VDN learner and its replay on the device.
 pub struct Training {
-    backend: Backend,
+    /// Where it runs.
+    pub backend: Backend,
     resident: Resident,
     replay: Replay,
     groups: [RingGroup; 1],
     batch: usize,
+    steps_a_call: usize,
     step: u64,
     steps: Vec<GradStep>,
     learned: Vec<Learned>,
 }
 
 impl Training {
-    /// A learner with batches of `batch`, and a ring of more than 65,536 transitions (some 4,000 where `small`).
+    /// A learner with batches of `batch`, and a ring of more than 65,536 transitions (some 4,000
+    /// where `small`).
     ///
     /// # Errors
     /// What the device or the replay said.
     pub fn new(
         shape: QShape,
         batch: usize,
+        steps: Steps,
         small: bool,
-        form: StepForm,
         mut backend: Backend,
     ) -> Result<Self, String> {
         let text = |e: coact_kernels::Error| e.to_string();
@@ -53,7 +76,7 @@ impl Training {
             clip: Clip { global_norm: Some(10.0), ..Clip::default() },
             partitions: Vec::new(),
             tensors,
-            form,
+            form: steps.form,
         };
         let resident = backend.resident(&config).map_err(text)?;
         let mut resident = resident.ok_or("gradient steps on a device need one")?;
@@ -62,7 +85,7 @@ impl Training {
         let moments = [&mut mean[..], &mut square[..], &mut []];
         let state = ResidentState { params: &mut params, target_params: &mut target, moments };
         backend.resident_set(&mut resident, state).map_err(text)?;
-        let replay = filled(if small { 16 } else { 300 })?;
+        let replay = filled(if small { 16 } else { 300 }, steps.draws)?;
         let words = replay.raw_group(0);
         let group = RingGroup {
             obs: words.obs,
@@ -78,24 +101,26 @@ impl Training {
             replay,
             groups: [group],
             batch,
+            steps_a_call: steps.a_call,
             step: 0,
             steps: Vec::new(),
             learned: Vec::new(),
         })
     }
 
-    /// Makes so many calls of [`STEPS`] gradient steps.
+    /// Makes so many calls.
     ///
     /// # Errors
     /// What the device said.
     pub fn calls(&mut self, calls: u64) -> Result<(), String> {
         for _ in 0..calls {
             let first = self.step;
-            self.step += STEPS as u64;
+            self.step += self.steps_a_call as u64;
             self.steps.clear();
             self.steps.extend((first + 1..=self.step).map(|step| GradStep { lr: 1e-3, step, tau: None }));
             self.learned.clear();
             let raw = self.replay.raw();
+            let settings = self.replay.config().prioritized;
             let view = RingView {
                 words: raw.words,
                 finals: raw.finals,
@@ -111,7 +136,15 @@ impl Training {
                 n_slots: raw.n_slots,
                 n_step: raw.n_step,
                 pushed: raw.pushed,
-                prioritized: None,
+                prioritized: settings.zip(raw.priorities).map(|(settings, (leaves, largest))| {
+                    RingPriorities {
+                        alpha: settings.alpha,
+                        eps: settings.eps,
+                        leaves,
+                        largest,
+                        revision: raw.priorities_revision,
+                    }
+                }),
             };
             let draws = Draws { batch_size: self.batch, seed: 1, position: first, beta: 1.0 };
             let learned =
@@ -123,11 +156,12 @@ impl Training {
 }
 
 /// A ring of `moments` random moments of [`ENVS`] environments.
-fn filled(moments: usize) -> Result<Replay, String> {
+fn filled(moments: usize, draws: Drawn) -> Result<Replay, String> {
     let spec = data::spec(AGENTS, OBS);
     let mut rng = data::stream(60);
-    let mut replay =
-        Replay::new(&spec, ReplayConfig::uniform(moments * ENVS, ENVS)).map_err(|e| e.to_string())?;
+    let prioritized = (draws == Drawn::ByPriority).then_some(Prioritized { alpha: 0.6, eps: 1e-6 });
+    let config = ReplayConfig { prioritized, ..ReplayConfig::uniform(moments * ENVS, ENVS) };
+    let mut replay = Replay::new(&spec, config).map_err(|e| e.to_string())?;
     let mut step = StepBatch::new(&spec, ENVS);
     let mut batch = ActionBatch::new(&spec, ENVS);
     replay.begin(&step).map_err(|e| e.to_string())?;

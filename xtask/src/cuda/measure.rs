@@ -31,11 +31,8 @@ fn written(path: &Path, result: std::io::Result<()>) -> Result {
 
 /// Builds the comparisons of `coact-kernels` as a binary that runs anywhere.
 fn test_binary(root: &Path, profile: &str) -> Result<PathBuf> {
-    let mut command = process::cargo(
-        root,
-        &["test", "-p", "coact-kernels", "--features", "cuda", "--test", "gpu", "--no-run", "--quiet"],
-    );
-    command.args(["--profile", profile, "--message-format=json-render-diagnostics"]);
+    let mut command = process::cargo(root, &["test", "--workspace", "--test", "gpu", "--no-run", "--quiet"]);
+    command.args(process::FEATURES).args(["--profile", profile, "--message-format=json-render-diagnostics"]);
     eprintln!("$ {}", process::line_of(&command));
     let text = process::capture(command.stderr(Stdio::inherit()))?;
     let path = |line: &str| {
@@ -91,9 +88,8 @@ fn name_of(path: &Path) -> String {
 fn bundle(root: &Path, out: &Path, profile: &str) -> Result {
     let peers = out.join("peers");
     written(&peers, std::fs::create_dir_all(&peers))?;
-    let features = ["--features", "coact-benches/cuda,coact/cuda"];
     for name in ["gpu-record", "measure", "coact"] {
-        carry(&process::binary(root, profile, name, &features)?, &out.join(name))?;
+        carry(&process::binary(root, profile, name)?, &out.join(name))?;
     }
     carry(&test_binary(root, profile)?, &out.join("gpu-tests"))?;
     for script in SCRIPTS {

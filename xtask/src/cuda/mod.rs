@@ -34,10 +34,10 @@ Usage: cargo xtask cuda check|test
                            [--parts LIST] [--device N]
 
   check   needs no GPU: `cargo xtask ptx --check`; planted kernels that spill, use the stack or exceed a budget, which
-          must be refused; then the tests of coact-kernels with its feature `cuda`, which run every kernel under a
-          stand-in driver (this needs a C++ compiler), compare it with the CPU bit for bit, and do so again with faults
-          planted in the kernels, each of which must be found; then trains under the stand-in, and compares checkpoints
-          with those of the CPU
+          must be refused; then tests that run every kernel under a stand-in driver (this needs a C++ compiler), compare
+          it with the CPU bit for bit, and do so again with faults planted in the kernels, each of which must be found;
+          then trains under the stand-in, and compares checkpoints with those of the CPU. The tests are among those of
+          `cargo xtask test`
   test    needs a GPU: the same comparisons on it
   bundle  makes a folder to carry to a machine with a GPU, which needs no Rust: stripped binaries for glibc 2.34, PTX,
           scripts of peers; `./gpu-record --out DIR` there is the next command
@@ -46,7 +46,8 @@ Usage: cargo xtask cuda check|test
           --stand-in tries the command without a GPU, on small shapes; no time that it writes is a measurement
   sim -- ARGS..
           needs no GPU: builds the stand-in driver and runs `coact ARGS..` against it, for example to see that a run gives
-          the hash of the CPU's: `cargo xtask cuda sim -- train spread-vdn --device cuda --set env_steps=2000`
+          the hash of the CPU's: `cargo xtask cuda sim -- train spread-vdn --device cuda --set env_steps=2000
+          --set learning_starts=1000` and the same with `--device cpu`
 
 Example: cargo xtask cuda check";
 
@@ -181,6 +182,24 @@ pub fn missing() -> Option<&'static str> {
     None
 }
 
+/// The half of `cuda check` that is no test of the workspace: the compilers of kernels, and what they must refuse.
+///
+/// # Errors
+/// A tool that is not there, and what [`ptx`] and [`refuses_faults`] find.
+pub fn compiles(root: &Path) -> Result {
+    if let Some(why) = missing() {
+        return Err(Failure::Run(why.to_owned()));
+    }
+    ptx(root, &["--check".to_owned()])?;
+    refuses_faults(root)
+}
+
+/// Runs tests of the workspace, from the artifacts of `cargo xtask test`.
+fn runs(root: &Path, tests: &[&str]) -> Result {
+    let mut command = process::cargo(root, &["test", "--workspace"]);
+    process::run(command.args(process::FEATURES).args(tests))
+}
+
 /// Runs `cuda`.
 pub fn run(root: &Path, args: &[String]) -> Result {
     if args.first().is_some_and(|arg| arg == "sim") {
@@ -191,22 +210,13 @@ pub fn run(root: &Path, args: &[String]) -> Result {
         &["--quick", "--stand-in"],
         &["--out", "--profile", "--python", "--peers", "--parts", "--device"],
     )?;
-    let features = ["test", "-p", "coact-kernels", "--features", "cuda"];
     match args.words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => {
-            if let Some(why) = missing() {
-                return Err(Failure::Run(why.to_owned()));
-            }
-            ptx(root, &["--check".to_owned()])?;
-            refuses_faults(root)?;
-            process::run(&mut process::cargo(root, &features))?;
-            let trains = ["test", "-p", "coact", "--features", "cuda", "--test", "binary", "device"];
-            process::run(&mut process::cargo(root, &trains))
+            compiles(root)?;
+            runs(root, &["--test", "gpu"])?;
+            runs(root, &["--test", "binary", "device"])
         }
-        ["test"] => {
-            let on_device = ["--test", "gpu", "--", "--ignored", "--test-threads=1"];
-            process::run(&mut process::cargo(root, &[&features[..], &on_device[..]].concat()))
-        }
+        ["test"] => runs(root, &["--test", "gpu", "--", "--ignored", "--test-threads=1"]),
         ["bundle"] => measure::run_bundle(root, &args),
         ["measure"] => measure::run_measure(root, &args),
         _ => Err(Failure::Usage(CUDA_HELP.to_owned())),

@@ -13,7 +13,7 @@ use crate::{Failure, Result, process};
 pub fn run(root: &Path, args: &[String]) -> Result {
     let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
     let folder = stand_in(root)?;
-    let mut command = process::cargo(root, &["run", "--quiet", "-p", "coact", "--features", "cuda", "--"]);
+    let mut command = Command::new(process::binary(root, "dev", "coact")?);
     process::run(command.args(args).env("LD_LIBRARY_PATH", folder))
 }
 
