@@ -318,7 +318,30 @@ static bool has_entry(const sim::Kernel *kernel) {
     return module_text.substr(at, end - at).find(size) != std::string::npos;
 }
 
+// Copies from page-locked memory, which a device reads in its own time: here as late as it may, just before the stream goes
+// on, so that memory which is written again too early shows.
+struct LateCopy {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+static std::vector<LateCopy> late;
+static std::map<const char *, size_t> locked; // page-locked memory, by where it begins
+
+static bool is_locked(const void *at) {
+    auto next = locked.upper_bound((const char *)at);
+    if (next == locked.begin()) return false;
+    --next;
+    return (const char *)at < next->first + next->second;
+}
+
+static void catch_up() {
+    for (const LateCopy &copy : late) memcpy(copy.to, copy.from, copy.bytes);
+    late.clear();
+}
+
 static int run(const Node &node) {
+    catch_up();
     sim::block_dim = node.block;
     sim::grid_dim = node.grid;
     return sim::launch(node.kernel, node.argument.data(), node.shared_bytes, node.cooperative) ? OK : LAUNCH_FAILED;
@@ -364,10 +387,13 @@ int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &handle, O
 int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 int cuCtxSetCurrent(void *) { return OK; }
 int cuCtxGetCurrent(void **context) { return *context = &handle, OK; }
-int cuCtxSynchronize() { return OK; }
+int cuCtxSynchronize() { return catch_up(), OK; }
 int cuStreamCreate(void **stream, unsigned) { return *stream = &handle, OK; }
 int cuStreamDestroy_v2(void *) { return OK; }
-int cuStreamSynchronize(void *) { return capturing ? NOT_WHILE_CAPTURING : OK; }
+int cuStreamSynchronize(void *) {
+    if (capturing) return NOT_WHILE_CAPTURING;
+    return catch_up(), OK;
+}
 int cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
 int cuMemAlloc_v2(Pointer *at, size_t bytes) {
     if (bytes == 0) return INVALID_VALUE;
@@ -376,19 +402,31 @@ int cuMemAlloc_v2(Pointer *at, size_t bytes) {
     return *at = (Pointer)sim::allocate(bytes), OK;
 }
 int cuMemAllocAsync(Pointer *at, size_t bytes, void *) { return cuMemAlloc_v2(at, bytes); }
-int cuMemFree_v2(Pointer at) { return sim::release((char *)at), OK; }
+int cuMemFree_v2(Pointer at) { return catch_up(), sim::release((char *)at), OK; }
 int cuMemFreeAsync(Pointer at, void *) { return cuMemFree_v2(at); }
 int cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) {
     if (capturing) return NOT_WHILE_CAPTURING;
-    return memcpy((void *)to, from, bytes), OK;
+    if (is_locked(from)) return late.push_back({(void *)to, from, bytes}), OK;
+    return catch_up(), memcpy((void *)to, from, bytes), OK;
 }
 int cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
     if (capturing) return NOT_WHILE_CAPTURING;
-    return memcpy(to, (void *)from, bytes), OK;
+    return catch_up(), memcpy(to, (void *)from, bytes), OK;
+}
+int cuMemHostAlloc(void **at, size_t bytes, unsigned) {
+    if (bytes == 0) return INVALID_VALUE;
+    if (posix_memalign(at, sim::PAGE, bytes)) return OUT_OF_MEMORY;
+    memset(*at, 0xff, bytes);
+    return locked[(char *)*at] = bytes, OK;
+}
+int cuMemFreeHost(void *at) {
+    catch_up();
+    if (!locked.erase((char *)at)) return INVALID_VALUE;
+    return free(at), OK;
 }
 int cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) {
     if (capturing) return NOT_WHILE_CAPTURING;
-    return memset((void *)to, value, bytes), OK;
+    return catch_up(), memset((void *)to, value, bytes), OK;
 }
 int cuMemGetInfo_v2(size_t *free, size_t *total) {
     *total = memory_size();

@@ -80,6 +80,7 @@ pub const GPU_BUDGETS: &[&str] = &[
     include_str!("act/budget.toml"),
     include_str!("mix/budget.toml"),
     include_str!("mlp/budget.toml"),
+    include_str!("optim/budget.toml"),
     include_str!("recurrent/budget.toml"),
     include_str!("resident/budget.toml"),
     include_str!("rollout/budget.toml"),

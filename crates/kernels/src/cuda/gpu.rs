@@ -1,5 +1,6 @@
 //! A GPU: found without a panic where there is none, its kernels loaded once, one stream, launches.
 
+use super::memory::Staging;
 use crate::{Activation, Cpu, Error, GpuInfo, LaunchTime, MlpShape, Precision, QShape};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{
@@ -120,6 +121,7 @@ pub struct Cuda {
     stream: Arc<CudaStream>,
     kernels: Kernels,
     precision: Precision,
+    staging: Staging,
     /// Launches since timing was asked for; none while it is not.
     timed: Mutex<Option<Vec<Timed>>>,
 }
@@ -287,8 +289,9 @@ impl Cuda {
         let multiprocessors = context.attribute(count).map_err(|e| failed("describe itself", e))? as u32;
         let stream = context.new_stream().map_err(|e| failed("make a stream", e))?;
         let kernels = Kernels::load(&context)?;
+        let staging = Staging::new(&context, &stream)?;
         let precision = Precision::Strict;
-        Ok(Self { host, info, multiprocessors, stream, kernels, precision, timed: Mutex::new(None) })
+        Ok(Self { host, info, multiprocessors, stream, kernels, precision, staging, timed: Mutex::new(None) })
     }
 
     pub(crate) fn host(&self) -> &Cpu {
@@ -305,6 +308,10 @@ impl Cuda {
 
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
+    }
+
+    pub(crate) fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -433,7 +440,9 @@ impl Cuda {
 
     /// Waits until everything started so far has ended.
     pub(crate) fn finish(&self, what: &str) -> Result<(), Error> {
-        self.stream.synchronize().map_err(|e| failed(what, e))
+        self.stream.synchronize().map_err(|e| failed(what, e))?;
+        self.staging.ended();
+        Ok(())
     }
 }
 

@@ -1,10 +1,138 @@
 //! Memory of a GPU: columns that grow on first use and are then kept, and mirrors that are uploaded only when they have
-//! changed.
+//! changed. What goes there and back passes through page-locked memory of the host, which the device reads by itself: the
+//! driver need not copy it once more, nor hold up the caller until it has.
 
 use super::Cuda;
 use super::gpu::failed;
 use crate::Error;
-use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr};
+use cudarc::driver::{
+    CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr, PinnedHostSlice, result, sys,
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of page-locked memory in each direction. Larger copies are bound by the bus, not by calls, and go without it.
+const STAGED: usize = 4 << 20;
+
+/// Alignment of what lies there.
+const STAGED_ALIGN: usize = 64;
+
+/// Page-locked memory in both directions. Uploads lie one behind the other until the stream has ended them all.
+#[derive(Debug)]
+pub(crate) struct Staging(Mutex<Staged>);
+
+#[derive(Debug)]
+struct Staged {
+    stream: Arc<CudaStream>,
+    /// Write-combined: the processor writes it in one go and never reads it.
+    up: Locked,
+    /// Bytes of it that the device may still have to read.
+    taken: usize,
+    down: Locked,
+}
+
+/// [`STAGED`] bytes of page-locked memory.
+#[derive(Debug)]
+struct Locked {
+    at: *mut u8,
+    /// Gives it back.
+    _memory: PinnedHostSlice<u8>,
+}
+
+// SAFETY: the address is that of memory that goes with it and that nobody else has.
+unsafe impl Send for Locked {}
+
+impl Locked {
+    fn new(context: &Arc<CudaContext>, flags: u32) -> Result<Self, Error> {
+        let text = |e| failed("page-lock memory of the host", e);
+        // SAFETY: what is there before it is written is never read.
+        let mut memory = unsafe { context.alloc_pinned_with_flags::<u8>(STAGED, flags) }.map_err(text)?;
+        let at = memory.as_mut_ptr().map_err(text)?;
+        Ok(Self { at, _memory: memory })
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // The device may be reading what is about to be given back. An error has been told of where it came up.
+        let _ = self.stream.synchronize();
+    }
+}
+
+impl Staging {
+    pub(crate) fn new(context: &Arc<CudaContext>, stream: &Arc<CudaStream>) -> Result<Self, Error> {
+        let up = Locked::new(context, sys::CU_MEMHOSTALLOC_WRITECOMBINED)?;
+        let down = Locked::new(context, 0)?;
+        Ok(Self(Mutex::new(Staged { stream: Arc::clone(stream), up, taken: 0, down })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Staged> {
+        // Nothing between locking and unlocking leaves it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream has ended all copies.
+    pub(crate) fn ended(&self) {
+        self.lock().taken = 0;
+    }
+
+    /// Starts to copy `data` to `to`.
+    ///
+    /// # Safety
+    /// `to` is the address of as much memory of the device, alive until the stream is synchronized.
+    unsafe fn upload<T: DeviceRepr>(&self, to: u64, data: &[T]) -> Result<(), Error> {
+        let mut staged = self.lock();
+        let bytes = size_of_val(data);
+        let text = |e| failed("take data", e);
+        staged.stream.context().bind_to_thread().map_err(text)?;
+        if bytes > STAGED {
+            // SAFETY: promised by the caller; the driver has read memory that is not page-locked when it returns.
+            return unsafe { result::memcpy_htod_async(to, data, staged.stream.cu_stream()) }.map_err(text);
+        }
+        if bytes > STAGED - staged.taken {
+            staged.stream.synchronize().map_err(text)?;
+            staged.taken = 0;
+        }
+        let first = staged.taken;
+        staged.taken = (first + bytes).next_multiple_of(STAGED_ALIGN).min(STAGED);
+        // SAFETY: there is room from `first` on for `bytes`, aligned as any number is, which no copy reads any more; both
+        // kinds of memory are distinct. The device reads it before `ended` is called.
+        unsafe {
+            let at = staged.up.at.add(first).cast::<T>();
+            std::ptr::copy_nonoverlapping(data.as_ptr(), at, data.len());
+            let data = std::slice::from_raw_parts(at, data.len());
+            result::memcpy_htod_async(to, data, staged.stream.cu_stream()).map_err(text)
+        }
+    }
+
+    /// Copies from `from` to `out`, and waits for everything in the stream.
+    ///
+    /// # Safety
+    /// `from` is the address of as much memory of the device.
+    unsafe fn download<T: DeviceRepr>(&self, from: u64, out: &mut [T]) -> Result<(), Error> {
+        let mut staged = self.lock();
+        let bytes = size_of_val(out);
+        let text = |e| failed("give results", e);
+        staged.stream.context().bind_to_thread().map_err(text)?;
+        let stream = staged.stream.cu_stream();
+        if bytes > STAGED {
+            // SAFETY: promised by the caller; `out` is not touched before the stream has ended.
+            unsafe { result::memcpy_dtoh_async(out, from, stream) }.map_err(text)?;
+            staged.stream.synchronize().map_err(text)?;
+        } else {
+            let at = staged.down.at.cast::<T>();
+            // SAFETY: there is room for `bytes`, aligned as any number is, that nobody else uses while this is locked, and
+            // the device has written all of them before they are read: plain numbers, as `DeviceRepr` says.
+            unsafe {
+                let staging = std::slice::from_raw_parts_mut(at, out.len());
+                result::memcpy_dtoh_async(staging, from, stream).map_err(text)?;
+                staged.stream.synchronize().map_err(text)?;
+                std::ptr::copy_nonoverlapping(at.cast_const(), out.as_mut_ptr(), out.len());
+            }
+        }
+        staged.taken = 0;
+        Ok(())
+    }
+}
 
 /// Elements on a device. Contents are lost when it grows.
 #[derive(Debug)]
@@ -52,11 +180,7 @@ impl<T: DeviceRepr> Column<T> {
     /// Copies `data` to the device and returns its address there; null if there is none.
     pub(crate) fn upload(&mut self, gpu: &Cuda, data: &[T]) -> Result<u64, Error> {
         let at = self.fit(gpu, data.len())?;
-        if let Some(slice) = &mut self.slice
-            && !data.is_empty()
-        {
-            gpu.stream().memcpy_htod(data, slice).map_err(|e| failed("take data", e))?;
-        }
+        self.write(gpu, 0, data)?;
         Ok(at)
     }
 
@@ -68,20 +192,27 @@ impl<T: DeviceRepr> Column<T> {
         if data.is_empty() {
             return Ok(());
         }
-        let Some(slice) = &mut self.slice else { panic!("nothing to write {} elements to", data.len()) };
-        let mut to = slice.slice_mut(first..first + data.len());
-        gpu.stream().memcpy_htod(data, &mut to).map_err(|e| failed("take data", e))
+        assert!(
+            first + data.len() <= self.len(),
+            "{} elements from {first} on, and room for {}",
+            data.len(),
+            self.len()
+        );
+        // SAFETY: there are as many elements from there on.
+        unsafe { gpu.staging().upload(self.at() + (first * size_of::<T>()) as u64, data) }
     }
 
     /// Copies the first elements from the device, and waits for it.
+    ///
+    /// # Panics
+    /// If there are not as many, and some ever were.
     pub(crate) fn download(&self, gpu: &Cuda, out: &mut [T]) -> Result<(), Error> {
-        if let Some(slice) = &self.slice
-            && !out.is_empty()
-        {
-            let view = slice.slice(0..out.len());
-            gpu.stream().memcpy_dtoh(&view, out).map_err(|e| failed("give results", e))?;
+        if self.slice.is_none() || out.is_empty() {
+            return gpu.finish("give results");
         }
-        gpu.finish("give results")
+        assert!(out.len() <= self.len(), "{} elements of {}", out.len(), self.len());
+        // SAFETY: there are as many elements.
+        unsafe { gpu.staging().download(self.at(), out) }
     }
 }
 

@@ -82,3 +82,17 @@ fn a_stale_or_edited_ptx_is_found() {
     let contracted = ptx.replacen("--fmad=false", "--fmad=true", 1);
     assert_eq!(stale(&contracted, &sources), Some("not compiled for exact numbers"));
 }
+
+#[test]
+fn every_kernel_of_the_ptx_has_a_budget() {
+    let ptx = committed();
+    let names: Vec<&str> = ptx.split(".entry ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+    assert!(names.contains(&"act_8"), "{names:?}");
+    for name in names {
+        let heading = format!("\n[{name}]\n");
+        assert!(
+            crate::GPU_BUDGETS.iter().any(|text| text.contains(&heading)),
+            "{name}: name its budget.toml in lib.rs"
+        );
+    }
+}
