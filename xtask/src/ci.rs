@@ -11,7 +11,7 @@ use crate::{Failure, Result, bench, cuda, fuzz, golden, process, python, testing
 pub const HELP: &str = "\
 Usage: cargo xtask ci [--keep-going] [STEP]...
 
-Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, test, cuda (check), vectors,
+Runs every check, cheapest first, and prints what each took: fmt, tidy, clippy, doc, cuda (check), test, vectors,
 golden, examples, python, bench (quick, built as the tests are), fuzz (5 s a target) and deny. Skipped, and said so, where
 their tools are not installed: cuda (Python 3 and a C++ compiler), python (Python 3 and packages of its index), fuzz and deny.
 Stops at the first failure unless --keep-going is given. Named steps run alone.
@@ -26,8 +26,8 @@ enum Outcome {
 /// What a step is told.
 struct Run<'a> {
     root: &'a Path,
-    /// Whether the step `test` has passed in this run.
-    tested: bool,
+    /// Whether the step `test` is still to come.
+    tests_follow: bool,
 }
 
 type Step = (&'static str, fn(&Run) -> Result<Outcome>);
@@ -38,8 +38,8 @@ const STEPS: &[Step] = &[
     ("tidy", |run| passed(tidy::run(run.root, &[]))),
     ("clippy", |run| clippy(run.root)),
     ("doc", |run| doc(run.root)),
-    ("test", |run| passed(testing::run(run.root, &[]))),
     ("cuda", cuda_check),
+    ("test", |run| passed(testing::run(run.root, &[]))),
     ("vectors", |run| passed(vectors::run(run.root, &[]))),
     ("golden", |run| passed(golden::run(run.root, &[]))),
     ("examples", |run| examples(run.root)),
@@ -83,11 +83,12 @@ fn examples(root: &Path) -> Result<Outcome> {
     })
 }
 
-/// All of `cargo xtask cuda check`, but for the tests where those have just been run with all others.
+/// All of `cargo xtask cuda check`, but for its tests where those are about to run with all others. It comes before them, for
+/// it installs a compiler that they try.
 fn cuda_check(run: &Run) -> Result<Outcome> {
     match cuda::missing() {
         Some(why) => Ok(Outcome::Skipped(why.to_owned())),
-        None if run.tested => passed(cuda::compiles(run.root)),
+        None if run.tests_follow => passed(cuda::compiles(run.root)),
         None => passed(cuda::run(run.root, &["check".to_owned()])),
     }
 }
@@ -127,14 +128,11 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     }
     let mut rows: Vec<(&str, Duration, String)> = Vec::new();
     let mut failed = Vec::new();
-    let mut tested = false;
-    for (name, step) in
-        STEPS.iter().filter(|(name, _)| args.words.is_empty() || args.words.iter().any(|w| w == name))
-    {
+    let named = |name: &str| args.words.is_empty() || args.words.iter().any(|w| w == name);
+    for (name, step) in STEPS.iter().filter(|(name, _)| named(name)) {
         eprintln!("\n== {name}");
         let start = Instant::now();
-        let outcome = step(&Run { root, tested });
-        tested |= *name == "test" && outcome.is_ok();
+        let outcome = step(&Run { root, tests_follow: named("test") });
         let said = match outcome {
             Ok(Outcome::Passed) => "passed".to_owned(),
             Ok(Outcome::Skipped(why)) => format!("skipped ({why})"),
