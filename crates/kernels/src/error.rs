@@ -81,6 +81,9 @@ pub enum Error {
         /// What its driver said.
         why: String,
     },
+    /// Kernels that stay as they come along, where others were asked for.
+    #[error("kernels are not specialized: {0}")]
+    NotSpecialized(String),
     /// A name of a device that does not exist.
     #[error("unknown device {0:?}; use auto, cpu, cuda or cuda:N (N counts GPUs from 0)")]
     DeviceUnknown(String),

@@ -49,7 +49,7 @@ pub use act::reference as act_reference;
 pub use act::{Act, ActScratch, Exploration};
 pub use backend::{Backend, Cpu, CpuOptions};
 pub use conv::{ConvBackward, ConvCache, ConvForward, ConvShape, reference as conv_reference};
-pub use cuda::Cuda;
+pub use cuda::{Cuda, specialized_ptx, specializer};
 pub use dense::{DenseForward, reference as dense_reference};
 pub use device::{Device, GpuInfo, LaunchTime, gpus};
 pub use error::Error;

@@ -15,6 +15,7 @@ mod gpu {
     mod recurrent;
     mod resident;
     mod rollout;
+    mod special;
     mod td_target;
     mod update;
 }

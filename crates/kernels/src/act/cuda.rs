@@ -2,7 +2,7 @@
 //! mode and from the shapes of `cuda/fast.rs` on, `act_fast_16` or `act_fast_32`.
 
 use super::{Act, ActScratch, Exploration};
-use crate::cuda::{Column, Cuda, Grid, Kernel, Mirror, Network, bytes, kernel_arguments};
+use crate::cuda::{Column, Cuda, ForNetwork, Grid, Kernel, Mirror, Network, bytes, kernel_arguments};
 use crate::{Error, Precision, act::choose::NONE};
 use coact_core::rng::key_of;
 
@@ -72,7 +72,8 @@ impl Cuda {
             None => memory.params.upload(self, call.params)?,
         };
         let args = memory.args(self, call, net, params)?;
-        let (kernel, tile) = self.act_kernel(&net, rows);
+        let special = self.for_network(&net)?;
+        let (kernel, tile) = self.act_kernel(special.as_deref(), &net, rows);
         let grid = Grid {
             blocks: ((units as u32).div_ceil(tile), call.n_sets as u32, 1),
             threads: THREADS,
@@ -90,15 +91,24 @@ impl Cuda {
         }
     }
 
-    /// The kernel for `rows` rows, and the rows of its tiles.
-    fn act_kernel(&self, net: &Network, rows: usize) -> (&Kernel, u32) {
-        let kernels = self.kernels();
+    /// The kernel for `rows` rows, and the rows of its tiles; of those for this network alone, if there are any.
+    fn act_kernel<'a>(
+        &'a self,
+        special: Option<&'a ForNetwork>,
+        net: &Network,
+        rows: usize,
+    ) -> (&'a Kernel, u32) {
+        let all = self.kernels();
+        let [act_8, act_32, fast_16, fast_32] = match special {
+            Some(own) => [&own.act_8, &own.act_32, &own.act_fast_16, &own.act_fast_32],
+            None => [&all.act_8, &all.act_32, &all.act_fast_16, &all.act_fast_32],
+        };
         let fast = if self.precision() == Precision::Fast { net.fast_tile(rows) } else { None };
         match (fast, net.tile(rows)) {
-            (Some(32), _) => (&kernels.act_fast_32, 32),
-            (Some(_), _) => (&kernels.act_fast_16, 16),
-            (None, 32) => (&kernels.act_32, 32),
-            (None, tile) => (&kernels.act_8, tile),
+            (Some(32), _) => (fast_32, 32),
+            (Some(_), _) => (fast_16, 16),
+            (None, 32) => (act_32, 32),
+            (None, tile) => (act_8, tile),
         }
     }
 }

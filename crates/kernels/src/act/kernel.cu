@@ -64,7 +64,7 @@ INLINE u32 boltzmann(float *q, u32 stride, u32 n, const u32 *mask, float tempera
 }
 
 INLINE u32 choose(const ActArgs &args, u32 row, float *q, u32 stride) {
-    const u32 n = args.net.n_actions;
+    const u32 n = network_of(args.net).n_actions;
     const u32 *mask = args.mask ? args.mask + (u64)row * ((n + 31) / 32) : 0;
     if (args.alive && !args.alive[row]) {
         for (u32 a = 0; a < n; a++) {
@@ -86,7 +86,7 @@ INLINE u32 choose(const ActArgs &args, u32 row, float *q, u32 stride) {
 template <int ROWS, class Product = Strict> INLINE void act(const ActArgs &args) {
     DYNAMIC_SHARED(float, memory);
     const int LD = Tile<ROWS>::LD;
-    const Network &net = args.net;
+    const Network &net = network_of(args.net);
     const u32 set = blockIdx.y, first = blockIdx.x * ROWS;
     const u32 count = min_(ROWS, args.units - first);
     const u32 d = net.width[0], n = net.n_actions;

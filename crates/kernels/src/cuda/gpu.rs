@@ -1,6 +1,7 @@
 //! A GPU: found without a panic where there is none, its kernels loaded once, one stream, launches.
 
 use super::memory::Staging;
+use super::special::{Compiler, ForNetwork, Specialized};
 use crate::{Activation, Cpu, Error, GpuInfo, LaunchTime, MlpShape, Precision, QShape};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{
@@ -33,7 +34,7 @@ const _: () = assert!(4 * (2 * MAX_WIDTH * (8 + 4) + 17 * 8) <= SHARED_BYTES as 
 
 /// A `Network` of `network.cuh`.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Network {
     pub(super) n_layers: u32,
     tanh: u32,
@@ -74,6 +75,13 @@ impl Network {
             width,
             max_width: widest as u32,
         })
+    }
+
+    /// As C++ writes it.
+    pub(super) fn as_initializer(&self) -> String {
+        let Self { n_layers, tanh, norm, n_actions, dueling, n_params, width, max_width } = self;
+        let widths = width.map(|w| w.to_string()).join(",");
+        format!("{{{n_layers},{tanh},{norm},{n_actions},{dueling},{n_params},{{{widths}}},{max_width}}}")
     }
 
     /// Bytes of shared memory for a tile of `rows` rows.
@@ -122,6 +130,8 @@ pub struct Cuda {
     kernels: Kernels,
     precision: Precision,
     staging: Staging,
+    /// Kernels for networks met so far, if they are wanted.
+    specialized: Option<Specialized>,
     /// Launches since timing was asked for; none while it is not.
     timed: Mutex<Option<Vec<Timed>>>,
 }
@@ -212,7 +222,7 @@ impl Kernels {
     }
 }
 
-fn function(module: &Arc<CudaModule>, name: &'static str) -> Result<Kernel, Error> {
+pub(super) fn function(module: &Arc<CudaModule>, name: &'static str) -> Result<Kernel, Error> {
     let function = module.load_function(name).map_err(|e| failed(&format!("load kernel {name}"), e))?;
     let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
     let raised = function.set_attribute(most, MOST_SHARED_BYTES as i32);
@@ -291,7 +301,17 @@ impl Cuda {
         let kernels = Kernels::load(&context)?;
         let staging = Staging::new(&context, &stream)?;
         let precision = Precision::Strict;
-        Ok(Self { host, info, multiprocessors, stream, kernels, precision, staging, timed: Mutex::new(None) })
+        Ok(Self {
+            host,
+            info,
+            multiprocessors,
+            stream,
+            kernels,
+            precision,
+            staging,
+            specialized: None,
+            timed: Mutex::new(None),
+        })
     }
 
     pub(crate) fn host(&self) -> &Cpu {
@@ -315,7 +335,24 @@ impl Cuda {
     }
 
     pub(crate) fn describe(&self) -> String {
-        self.info.to_string()
+        match &self.specialized {
+            Some(s) if s.count() > 0 => {
+                format!("{}, act compiled for networks met: {}", self.info, s.count())
+            }
+            _ => self.info.to_string(),
+        }
+    }
+
+    /// From now on, compiles kernels for each network that is met.
+    pub(crate) fn specialize(&mut self) -> Result<String, Error> {
+        let compiler = Compiler::find()?.for_driver(self.info.driver)?;
+        self.specialized.get_or_insert_with(|| Specialized::new(compiler));
+        Ok(compiler.describe())
+    }
+
+    /// Kernels for `net`, if they are wanted.
+    pub(crate) fn for_network(&self, net: &Network) -> Result<Option<Arc<ForNetwork>>, Error> {
+        self.specialized.as_ref().map(|s| s.of(self.stream.context(), net)).transpose()
     }
 
     pub(crate) fn set_precision(&mut self, precision: Precision) {

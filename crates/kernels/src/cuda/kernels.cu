@@ -12,6 +12,9 @@
 #endif
 
 #include "act/kernel.cu"
+
+// A module for one network (`special.rs`) has what is compiled for it.
+#if !defined(NETWORK_SHAPE) || defined(WHOLE_MODULE)
 #include "mlp/kernel.cu"
 #include "recurrent/kernel.cu"
 #include "rollout/kernel.cu"
@@ -22,3 +25,4 @@
 #include "td_target/kernel.cu"
 #include "resident/kernel.cu"
 #include "resident/learn.cu"
+#endif

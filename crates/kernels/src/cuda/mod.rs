@@ -9,6 +9,8 @@ mod fast;
 mod gpu;
 #[cfg(feature = "cuda")]
 mod memory;
+#[cfg(feature = "cuda")]
+mod special;
 
 #[cfg(feature = "cuda")]
 pub use gpu::Cuda;
@@ -18,6 +20,39 @@ pub(crate) use gpu::{
 };
 #[cfg(feature = "cuda")]
 pub(crate) use memory::{Column, Mirror, bytes};
+#[cfg(feature = "cuda")]
+pub(crate) use special::ForNetwork;
+
+use crate::{Error, QShape};
+
+/// What [`crate::Backend::specialize`] would compile with on this machine, or why it would not, without a GPU.
+///
+/// # Errors
+/// [`Error::NotSpecialized`] says why.
+pub fn specializer() -> Result<String, Error> {
+    #[cfg(feature = "cuda")]
+    return special::Compiler::find().map(special::Compiler::describe);
+    #[cfg(not(feature = "cuda"))]
+    Err(Error::NotSpecialized(NO_CODE.to_string()))
+}
+
+/// The PTX that [`crate::Backend::specialize`] makes for a network, for people who want to read or assemble it. Needs NVRTC,
+/// but no GPU.
+///
+/// # Errors
+/// [`Error::NotSpecialized`] without NVRTC, [`Error::Shape`] for a network that kernels do not take.
+pub fn specialized_ptx(shape: &QShape) -> Result<String, Error> {
+    #[cfg(feature = "cuda")]
+    return special::specialized_ptx(shape);
+    #[cfg(not(feature = "cuda"))]
+    Err(Error::NotSpecialized(format!(
+        "{NO_CODE}, whatever the network ({} parameters)",
+        shape.param_count()
+    )))
+}
+
+#[cfg(not(feature = "cuda"))]
+const NO_CODE: &str = "this build has no code for a GPU (build with --features cuda)";
 
 #[cfg(not(feature = "cuda"))]
 pub use absent::Cuda;
@@ -62,6 +97,10 @@ mod absent {
         }
 
         pub(crate) fn describe(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn specialize(&mut self) -> Result<String, Error> {
             match *self {}
         }
 

@@ -20,6 +20,19 @@ struct Network {
 };
 static_assert(sizeof(Network) == 64, "Network as in Rust");
 
+// The network of a launch. A module that is compiled for one network (`special.rs`) knows it beforehand: its widths are
+// constants, and the loop over layers is written out.
+#ifdef NETWORK_SHAPE
+INLINE Network network_of(const Network &) {
+    const Network known = NETWORK_SHAPE;
+    return known;
+}
+#define EACH_LAYER _Pragma("unroll")
+#else
+INLINE const Network &network_of(const Network &net) { return net; }
+#define EACH_LAYER
+#endif
+
 // Offsets of one layer's tensors in the flat parameters.
 struct Layer {
     u32 k, n, weight, bias, gain, shift, end;
@@ -233,6 +246,7 @@ INLINE u32 forward(const Network &net, const Nets &nets, float *memory, u32 stri
     float *here = memory, *there = memory + net.max_width * LD, *scratch = memory + norm_at<ROWS>(net);
     Layer layer = first_layer(net);
     u32 before = 0;
+    EACH_LAYER
     for (u32 index = 0; index < net.n_layers; index++) {
         layer = next_layer(net, layer, index);
         const u32 n = layer.n;

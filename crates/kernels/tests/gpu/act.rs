@@ -41,7 +41,7 @@ impl Case {
     }
 
     /// Some actions illegal in every row, some rows dead and without any legal action.
-    fn masked(mut self) -> Self {
+    pub fn masked(mut self) -> Self {
         let n = self.shape.n_actions;
         let rows = self.n_envs * self.n_agents;
         let words = self.shape.mask_words();
@@ -88,7 +88,7 @@ impl Case {
         self.call(backend, Exploration::Greedy).map(|(actions, _)| actions)
     }
 
-    fn compare(&self, gpu: &mut Backend) {
+    pub fn compare(&self, gpu: &mut Backend) {
         for exploration in [
             Exploration::Greedy,
             Exploration::EpsilonGreedy { epsilon: 0.4 },

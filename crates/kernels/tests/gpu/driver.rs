@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// The folder with the stand-in's `libcuda.so`, or why it cannot be built here.
-fn stand_in() -> &'static Result<PathBuf, String> {
+pub fn stand_in() -> &'static Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT.get_or_init(|| {
         // A compiler that is there and refuses the sources is a fault, not a reason to skip.
@@ -19,6 +19,15 @@ fn stand_in() -> &'static Result<PathBuf, String> {
 /// # Errors
 /// Why no stand-in can be built on this machine.
 pub fn build(name: &str, crate_folder: &Path) -> Result<Result<PathBuf, String>, String> {
+    build_with(name, crate_folder, &[])
+}
+
+/// [`build`], with further options of the compiler.
+pub fn build_with(
+    name: &str,
+    crate_folder: &Path,
+    options: &[&str],
+) -> Result<Result<PathBuf, String>, String> {
     if !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
         return Err("the stand-in driver is for 64-bit Linux".to_string());
     }
@@ -28,7 +37,7 @@ pub fn build(name: &str, crate_folder: &Path) -> Result<Result<PathBuf, String>,
     let fresh = folder.join(format!("libcuda.so.{}", std::process::id()));
     let mut compiler = Command::new("c++");
     compiler.args(["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wno-unknown-pragmas"]);
-    compiler.arg("-I").arg(crate_folder.join("src"));
+    compiler.args(options).arg("-I").arg(crate_folder.join("src"));
     compiler.arg("-o").arg(&fresh).arg(crate_folder.join("sim/driver.cpp"));
     let Ok(output) = compiler.output() else { return Err("there is no C++ compiler".to_string()) };
     if !output.status.success() {
