@@ -38,6 +38,8 @@ coact_core::settings! {
         precision: String = "strict".into(),
         /// Instruction set: "auto", "avx512", "avx2", "neon" or "portable". Does not change results.
         isa: String = "auto".into(),
+        /// Compile kernels of a GPU for the widths of each network, where NVIDIA's NVRTC is installed. Does not change results.
+        specialize: bool = false,
         /// Subtract the running mean of observations and divide by their running deviation; frozen in evaluation.
         normalize_obs: bool = false,
         /// Divide rewards by the running deviation of the discounted return; logged returns stay raw.
@@ -70,7 +72,7 @@ const TABLES: [&str; 3] = ["env_options", "scripted", "frozen"];
 
 /// Keys that do not change results and so do not enter the configuration's hash, and the seed, over which runs of
 /// one configuration are compared.
-const NOT_HASHED: [&str; 4] = ["seed", "threads", "device", "isa"];
+const NOT_HASHED: [&str; 5] = ["seed", "threads", "device", "isa", "specialize"];
 
 /// A checked, fully resolved configuration.
 #[derive(Debug, Clone, PartialEq)]

@@ -57,7 +57,7 @@ impl FrozenGroup {
             return refuse("saw normalized observations or last actions; train it without them".into());
         }
         (saved.team.threads, saved.team.device) = (own.threads, own.device.clone());
-        saved.team.isa = own.isa.clone();
+        (saved.team.isa, saved.team.specialize) = (own.isa.clone(), own.specialize);
         // Its policy is computed as this run is, as far as there are kernels for that.
         let fast = coact_algorithms::find(&saved.team.algorithm)?.fast;
         saved.team.precision =

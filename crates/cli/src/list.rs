@@ -213,10 +213,12 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let isas: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
     let best = Isa::detect().name();
     let gpus = coact_kernels::gpus();
+    let specializer = coact_kernels::specializer().unwrap_or_else(|why| why.to_string());
     if args.json {
         say(json!({
             "version": env!("CARGO_PKG_VERSION"), "cores": cores, "instruction_sets": isas,
             "instruction_set": best, "precisions": ["strict", "fast"], "devices": device_names(&gpus), "gpus": gpu_json(&gpus),
+            "specialize": specializer,
         }));
         return Ok(());
     }
@@ -231,6 +233,7 @@ pub fn info(args: &InfoArgs) -> Result<()> {
         Ok(gpus) => gpus.iter().for_each(|gpu| say(format!("                  {gpu}"))),
         Err(why) => say(format!("                  {why}")),
     }
+    say(format!("specialize=true   {specializer}"));
     Ok(())
 }
 

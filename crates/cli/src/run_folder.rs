@@ -188,7 +188,13 @@ pub fn choose_backend(config: &Config) -> Result<(Backend, String)> {
     };
     let options = CpuOptions { threads: config.threads(), isa };
     let (backend, why) = device.backend(options).map_err(Error::usage)?;
-    Ok((backend.with_precision(config.precision()?).map_err(Error::usage)?, why))
+    let mut backend = backend.with_precision(config.precision()?).map_err(Error::usage)?;
+    if !config.team.specialize {
+        return Ok((backend, why));
+    }
+    // Either way the same results: nothing to stop for.
+    let how = backend.specialize().unwrap_or_else(|why| why.to_string());
+    Ok((backend, format!("{why}; {how}")))
 }
 
 /// The learner of a configuration for an environment with `spec`.

@@ -145,10 +145,9 @@ fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
         || args.env_steps.is_some()
         || args.out.is_some()
         || args.precision.is_some()
-        || args.base.set.iter().any(|pair| !pair.starts_with("isa="));
+        || args.base.set.iter().any(|pair| !pair.starts_with("isa=") && !pair.starts_with("specialize="));
     if changes {
-        let text =
-            "a resumed run keeps its configuration; only --threads, --device and --set isa=.. may be given";
+        let text = "a resumed run keeps its configuration; only --threads, --device and --set isa=.. or specialize=.. may be given";
         return Err(Error::usage(text));
     }
     let mut config = RunFolder::at(dir).config()?;
@@ -160,6 +159,11 @@ fn resumed_config(args: &TrainArgs, dir: &Path) -> Result<Config> {
     }
     if let Some(isa) = args.base.set.iter().rev().find_map(|pair| pair.strip_prefix("isa=")) {
         config.team.isa = isa.into();
+    }
+    if let Some(given) = args.base.set.iter().rev().find_map(|pair| pair.strip_prefix("specialize=")) {
+        config.team.specialize = given
+            .parse()
+            .map_err(|_| Error::usage(format!("specialize is {given:?}; it must be true or false")))?;
     }
     Ok(config)
 }

@@ -241,6 +241,42 @@ fn a_fast_run_on_a_device_is_named_repeated_and_resumed() {
     assert!(world("fast") == last);
 }
 
+/// With NVRTC or without, the run says which, once, and ends in the same bits.
+#[test]
+fn kernels_for_one_network_are_a_choice_that_changes_no_result() {
+    let Some(stand_in) = stand_in() else { return };
+    let dir = folder();
+    let short = |out, device, more: &[&str]| {
+        let args = ["train", "spread-vdn", "--json", "--threads", "1", "--out", out, "--device", device];
+        let few = [
+            "--env-steps",
+            "60",
+            "--set",
+            "hidden=[4]",
+            "--set",
+            "learning_starts=1000",
+            "--set",
+            "n_envs=2",
+        ];
+        let output = under(stand_in, dir.path(), &[&args[..], &few, more].concat(), &[]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (last_json(std::str::from_utf8(&output.stdout).unwrap())["params_hash"].clone(), said)
+    };
+    let reasons = |said: &str| {
+        let tells =
+            |l: &&str| l.contains("kernels are not specialized: ") || l.contains("for each network by NVRTC");
+        said.lines().filter(tells).count()
+    };
+    let (want, said) = short("cpu", "cpu", &[]);
+    assert_eq!(reasons(&said), 0, "{said}");
+    for (out, device) in [("gpu", "cuda"), ("host", "cpu")] {
+        let (got, said) = short(out, device, &["--set", "specialize=true"]);
+        assert_eq!(got, want);
+        assert_eq!(reasons(&said), 1, "{said}");
+    }
+}
+
 #[test]
 fn a_device_that_does_not_do_is_an_error_in_one_line() {
     let Some(stand_in) = stand_in() else { return };
