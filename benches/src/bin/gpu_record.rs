@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use coact_benches::gpu::{Request, run};
+use coact_benches::gpu::{Request, empty_page, run};
 
 const HELP: &str = "\
 Usage: gpu-record --out DIR [--quick] [--device N] [--python PATH] [--peers LIST] [--parts LIST]
                         [--bundle DIR]
+       gpu-record --empty-page
 
 Runs the comparisons of the GPU kernels with the processor, sanitizers where they are installed, and the tables T1, T2, T4,
 T5, T7 and T10, beside PyTorch and JAX where they are installed, and writes raw.json and README.md into DIR.
@@ -18,6 +19,7 @@ T5, T7 and T10, beside PyTorch and JAX where they are installed, and writes raw.
   --peers LIST   of torch and jax; both without this
   --parts LIST   of parity, T10, sanitizers, T1, T2, T4, T5 and T7; the others stay as an earlier run left them in DIR
   --bundle DIR   where gpu-tests, peers/ and commit.txt are (the folder of this binary)
+  --empty-page   prints the page of a record that has nothing in it yet, and ends
 
 Example: ./gpu-record --out record-of-today";
 
@@ -61,6 +63,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|a| a == "--help" || a == "-h") {
         println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    if args == ["--empty-page"] {
+        print!("{}", empty_page());
         return ExitCode::SUCCESS;
     }
     let request = match parse(&args) {

@@ -37,12 +37,14 @@ fn versions(request: &Request) -> Value {
     })
 }
 
+/// What `nvidia-smi` says about the device now: its clocks among other things.
+pub fn smi(request: &Request) -> Option<String> {
+    let query = [&format!("--query-gpu={QUERY}"), "--format=csv", &format!("--id={}", request.ordinal)];
+    said(Path::new("nvidia-smi"), &query)
+}
+
 /// Everything at once. What is not to be had is null, never left out.
 pub fn collect(request: &Request, gpu: &GpuInfo) -> Value {
-    let smi = said(
-        Path::new("nvidia-smi"),
-        &[&format!("--query-gpu={QUERY}"), "--format=csv", &format!("--id={}", request.ordinal)],
-    );
     let commit = std::fs::read_to_string(request.bundle.join("commit.txt")).ok();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     json!({
@@ -52,7 +54,7 @@ pub fn collect(request: &Request, gpu: &GpuInfo) -> Value {
         "capability": format!("{}.{}", gpu.capability.0, gpu.capability.1),
         "memory_bytes": gpu.memory,
         "driver_cuda": format!("{}.{}", gpu.driver.0, gpu.driver.1),
-        "nvidia_smi": smi,
+        "nvidia_smi": smi(request),
         "processor": processor(),
         "cores": cores,
         "system": said(Path::new("uname"), &["-srm"]),

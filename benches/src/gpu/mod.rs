@@ -73,12 +73,31 @@ const PARTS: &[Part] = &[
     ("T7", tables::scaling),
 ];
 
-/// What an earlier run left in the folder, if it was on the same device and commit, or nothing.
-fn begun(out: &Path, facts: &Value) -> Value {
+/// What an earlier run left in the folder, if it was on the same device and commit, or nothing. A record of another device or
+/// commit goes into a folder of its own there: nothing is lost because something newer is measured.
+///
+/// # Errors
+/// What cannot be moved.
+fn begun(out: &Path, facts: &Value) -> Result<Value, String> {
     let text = std::fs::read_to_string(out.join("raw.json")).unwrap_or_default();
     let before: Value = serde_json::from_str(&text).unwrap_or_default();
     let same = ["device", "commit"].iter().all(|name| before["facts"][name] == facts[name]);
-    if same && before.is_object() { before } else { json!({}) }
+    if !before.is_object() {
+        return Ok(json!({}));
+    }
+    if same {
+        return Ok(before);
+    }
+    let word = |name: &str| before["facts"][name].as_str().unwrap_or("unknown").to_owned();
+    let (day, commit) = (word("date").chars().take(10).collect::<String>(), word("commit"));
+    let place = format!("{day}-{}-{}", word("device"), commit.chars().take(8).collect::<String>());
+    let folder = out.join(place.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let text = |e: std::io::Error| format!("cannot move the record before into {}: {e}", folder.display());
+    std::fs::create_dir_all(&folder).map_err(text)?;
+    for entry in std::fs::read_dir(out).map_err(text)?.flatten().filter(|e| e.path().is_file()) {
+        std::fs::rename(entry.path(), folder.join(entry.file_name())).map_err(text)?;
+    }
+    Ok(json!({}))
 }
 
 /// Runs all parts and writes `raw.json` and `README.md` into the folder. A part that fails is written down, and the others
@@ -105,7 +124,7 @@ pub fn run(request: Request) -> Result<(), String> {
         return Err(format!("unknown part `{part}`; one of: {}", names.join(", ")));
     }
     let facts = facts::collect(&run.request, gpu);
-    let mut record = begun(&run.request.out, &facts);
+    let mut record = begun(&run.request.out, &facts)?;
     record["stand_in"] = json!(stand_in);
     record["quick"] = json!(quick);
     record["facts"] = facts;
@@ -120,6 +139,8 @@ pub fn run(request: Request) -> Result<(), String> {
                 json!({"failed": why})
             }
         };
+        // Clocks, temperature and power as the part left them.
+        record["after"][*name] = json!(facts::smi(&run.request));
         // After each part, so that a machine that is taken away leaves what was measured.
         write(&run.request.out, &record)?;
     }
@@ -133,6 +154,11 @@ pub fn run(request: Request) -> Result<(), String> {
     Ok(())
 }
 
+/// The page of a record with nothing in it yet.
+pub fn empty_page() -> String {
+    page::page(&Value::Null)
+}
+
 /// Writes aside and renames, so that no half-written file is left.
 fn write(out: &Path, record: &Value) -> Result<(), String> {
     let text = serde_json::to_string_pretty(record).map_err(|e| e.to_string())?;
@@ -142,4 +168,24 @@ fn write(out: &Path, record: &Value) -> Result<(), String> {
         written.map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_device_or_commit_is_kept_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = |device: &str| json!({"device": device, "commit": "abcdef0123456", "date": "2026-11-22T01:02:03Z"});
+        assert_eq!(begun(dir.path(), &facts("H100")).unwrap(), json!({}));
+        let record = json!({"facts": facts("H100"), "T1": {"rows": []}});
+        write(dir.path(), &record).unwrap();
+        assert_eq!(begun(dir.path(), &facts("H100")).unwrap(), record);
+        assert_eq!(begun(dir.path(), &facts("H200")).unwrap(), json!({}));
+        let kept = dir.path().join("2026-11-22-H100-abcdef01");
+        let raw = std::fs::read_to_string(kept.join("raw.json")).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&raw).unwrap(), record);
+        assert!(kept.join("README.md").exists() && !dir.path().join("raw.json").exists());
+    }
 }

@@ -161,7 +161,7 @@ impl Backend {
         }
     }
 
-    /// From now on compiles kernels of a GPU for each network that it meets (some 0.3 s each), with its widths as constants, and
+    /// From now on compiles kernels of a GPU for each network that it meets, with its widths as constants, and
     /// says with what. Results are the same bits. Needs NVIDIA's run-time compiler (NVRTC), which is looked for here.
     ///
     /// # Errors
