@@ -136,30 +136,6 @@ fn has_driver() -> bool {
     listed || folders.any(|f| ["libcuda.so", "libcuda.so.1"].iter().any(|n| Path::new(f).join(n).exists()))
 }
 
-/// Builds the stand-in driver, as the tests of `coact-kernels` do; the folder that it lies in.
-fn stand_in(root: &Path) -> Result<PathBuf> {
-    let folder = root.join(".cuda/stand-in");
-    written(&folder, std::fs::create_dir_all(&folder))?;
-    let kernels = root.join("crates/kernels");
-    let mut compiler = Command::new("c++");
-    compiler.args([
-        "-std=c++17",
-        "-O2",
-        "-ffp-contract=off",
-        "-fPIC",
-        "-shared",
-        "-Wno-unknown-pragmas",
-        "-I",
-    ]);
-    compiler
-        .arg(kernels.join("src"))
-        .arg("-o")
-        .arg(folder.join("libcuda.so"))
-        .arg(kernels.join("sim/driver.cpp"));
-    process::run(&mut compiler)?;
-    Ok(folder)
-}
-
 /// Runs `cuda measure`.
 pub fn run_measure(root: &Path, args: &Args) -> Result {
     let out = folder(args)?;
@@ -175,7 +151,7 @@ pub fn run_measure(root: &Path, args: &Args) -> Result {
     let mut command = Command::new(folder.join("gpu-record"));
     command.current_dir(root).arg("--out").arg(&out);
     if pretend {
-        command.env("LD_LIBRARY_PATH", stand_in(root)?);
+        command.env("LD_LIBRARY_PATH", super::sim::stand_in(root)?);
     }
     if args.flag("--quick") {
         command.arg("--quick");

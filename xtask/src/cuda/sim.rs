@@ -17,8 +17,11 @@ pub fn run(root: &Path, args: &[String]) -> Result {
     process::run(command.args(args).env("LD_LIBRARY_PATH", folder))
 }
 
-/// The folder with the stand-in's `libcuda.so`, built anew.
-fn stand_in(root: &Path) -> Result<PathBuf> {
+/// The folder with the stand-in's `libcuda.so`, built anew, as the tests of `coact-kernels` do.
+///
+/// # Errors
+/// No compiler, or one that refuses.
+pub fn stand_in(root: &Path) -> Result<PathBuf> {
     if let Some(why) = super::missing() {
         return Err(Failure::Run(why.to_owned()));
     }
