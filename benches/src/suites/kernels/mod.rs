@@ -4,6 +4,7 @@
 //! listed with registers and shared memory, and with the time that a model of the device predicts.
 
 pub mod cases;
+mod counts;
 mod limits;
 pub mod predict;
 
