@@ -14,6 +14,10 @@ const NEXT_DOUBLE: f64 = 8.0;
 const PHILOX: f64 = 75.0;
 /// Clocks between two rows of weights that a thread waits for, four rows being in flight.
 const LOAD: f64 = 10.0;
+/// Turns of a scheduler that a product of 16 by 8 by 8 takes its matrix unit, at the 62% that such instructions reach; clocks to
+/// the next one with its sums.
+const MATRIX: f64 = 6.5;
+const MATRIX_NEXT: f64 = 33.0;
 /// Clocks for the threads of a block to meet.
 const BARRIER: f64 = 40.0;
 /// Clocks for all blocks of a grid to meet: an atomic addition, and a load that sees the last one.
@@ -44,6 +48,29 @@ fn layer(rows: f64, k: f64, n: f64, threads: f64, nets: f64) -> Cost {
     let items = nets * rows / 4.0 * (n / columns).ceil();
     let each = each * k + 30.0;
     ((items / 32.0).ceil() * each, (items / threads).ceil() * (each + k * wait) + BARRIER)
+}
+
+/// A dense layer on matrix units, by the counts in `fast.cuh`: a warp has all rows of 32 columns (of 16 where that leaves warps
+/// idle) and eight of `k` at a time.
+fn matrix_layer(rows: f64, k: f64, n: f64, threads: f64) -> Cost {
+    let warps = threads / 32.0;
+    let tiles = if (n / 32.0).ceil() >= warps { 4.0 } else { 2.0 };
+    let (items, eights) = ((n / (8.0 * tiles)).ceil(), (k / 8.0).ceil());
+    let products = tiles * rows / 16.0;
+    // Two loads each of inputs and weights, conversions, four additions of addresses.
+    let others = 4.0 + rows / 4.0 + 2.0 * tiles + 4.0;
+    let each = eights * (products * MATRIX + others) + 60.0;
+    let wait = eights * (MATRIX_NEXT + LOAD);
+    (items * each, (items / warps).ceil() * (each + wait) + BARRIER)
+}
+
+/// [`pass`] of one network on matrix units.
+fn matrix_pass(rows: f64, layers: &[(f64, f64)], threads: f64) -> Cost {
+    let load = pass(rows, &layers[..1], threads, 1.0);
+    let (k, n) = layers[0];
+    let strict = layer(rows, k, n, threads, 1.0);
+    let first = (load.0 - strict.0, load.1 - strict.1);
+    layers.iter().fold(first, |cost, &(k, n)| plus(cost, matrix_layer(rows, k, n, threads)))
 }
 
 /// A pass over layers `[k, n]` of `nets` networks, loading a tile of inputs of each first.
@@ -109,6 +136,16 @@ pub fn act(rows: usize) -> Vec<Launch> {
     let cost = plus(pass(tile, &widths(), 128.0, 1.0), ((tile / 32.0).ceil() * 160.0, 400.0));
     let bytes = 4.0 * (r * 19.0 + params());
     let name = format!("act_{tile}");
+    vec![launch(&name, (r / tile).ceil(), 128, shared_of(tile), cost, 2.0 * macs() * r, bytes)]
+}
+
+/// The same in fast mode, where `Network::fast_tile` takes matrix units: from 2,112 rows on.
+pub fn act_fast(rows: usize) -> Vec<Launch> {
+    let r = rows as f64;
+    let tile = if r >= 32.0 * 132.0 { 32.0 } else { 16.0 };
+    let cost = plus(matrix_pass(tile, &widths(), 128.0), ((tile / 32.0).ceil() * 160.0, 400.0));
+    let bytes = 4.0 * (r * 19.0 + params());
+    let name = format!("act_fast_{tile}");
     vec![launch(&name, (r / tile).ceil(), 128, shared_of(tile), cost, 2.0 * macs() * r, bytes)]
 }
 
@@ -286,12 +323,23 @@ const SPREAD_STEP: f64 = 3.0 * 70.0 + 120.0 + 40.0 + 40.0 + 12.0 * 75.0 / 25.0;
 /// Floating-point operations of such a step.
 const SPREAD_OPS: f64 = 330.0;
 
-/// A rollout of `steps` steps of `simple_spread`, nothing written but the state; with the network, or with uniform actions.
-pub fn rollout(n_envs: usize, steps: usize, network: bool) -> Vec<Launch> {
+/// Who chooses in a rollout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum By {
+    /// A random number.
+    Chance,
+    /// The network.
+    Strict,
+    /// The network on matrix units.
+    Fast,
+}
+
+/// A rollout of `steps` steps of `simple_spread`, nothing written but the state.
+pub fn rollout(n_envs: usize, steps: usize, by: By) -> Vec<Launch> {
     let (e, t, agents) = (n_envs as f64, steps as f64, AGENTS as f64);
     let floats = 6.0 * agents + 6.0 * agents + 3.0;
     let bytes = 2.0 * 4.0 * e * (7.0 * agents + 3.0);
-    if !network {
+    if by == By::Chance {
         // A random block an agent besides.
         let step = SPREAD_STEP + agents * PHILOX;
         let cost = (4.0 * t * step, t * step * NEXT + 600.0);
@@ -306,14 +354,18 @@ pub fn rollout(n_envs: usize, steps: usize, network: bool) -> Vec<Launch> {
             bytes,
         )];
     }
-    let tile = tile(e * agents);
+    let tile = if by == By::Fast { tile(e * agents).max(16.0) } else { tile(e * agents) };
     let copies = (tile / agents).floor();
     // One warp chooses for a tile and steps its environments while the others wait.
     let own = (160.0 + SPREAD_STEP, 400.0 + SPREAD_STEP * NEXT);
-    let cost = plus(pass(tile, &widths(), 128.0, 1.0), own);
+    let (layers, kind) = match by {
+        By::Fast => (matrix_pass(tile, &widths(), 128.0), "_fast"),
+        _ => (pass(tile, &widths(), 128.0, 1.0), ""),
+    };
+    let cost = plus(layers, own);
     let shared = shared_of(tile) + 4.0 * copies * floats;
     let ops = e * t * (agents * 2.0 * macs() + SPREAD_OPS);
-    let (name, bytes) = (format!("rollout_policy_{tile}"), bytes + 4.0 * params());
+    let (name, bytes) = (format!("rollout_policy{kind}_{tile}"), bytes + 4.0 * params());
     vec![launch(&name, (e / copies).ceil(), 128, shared, (t * cost.0, t * cost.1), ops, bytes)]
 }
 
@@ -323,9 +375,11 @@ mod tests {
 
     /// One launch of each kernel that is modelled, at least.
     fn modelled() -> Vec<Launch> {
-        let rollouts =
-            [(64, true), (4096, true), (64, false)].map(|(envs, network)| rollout(envs, 1, network));
-        let mut all: Vec<Launch> = rollouts.into_iter().flatten().collect();
+        let mut all = rollout(64, 1, By::Chance);
+        for by in [By::Strict, By::Fast] {
+            all.extend([64, 4096].into_iter().flat_map(|envs| rollout(envs, 1, by)));
+        }
+        all.extend([2112, 24_576].into_iter().flat_map(act_fast));
         for n in [32, 24_576] {
             all.extend(act(n));
             all.extend(update(n));
@@ -379,6 +433,7 @@ mod tests {
     #[test]
     fn operations_are_those_of_the_layers() {
         assert_eq!(act(10)[0].ops, 10.0 * 2.0 * f64::from(18 * 64 + 64 * 64 + 64 * 5));
+        assert_eq!(act_fast(4224)[0].ops, act(4224)[0].ops);
         let all = update(32);
         assert_eq!(all[0].ops - 96.0 * 20.0 + all[1].ops, 96.0 * 2.0 * (5.0 * 5568.0 - 1152.0));
     }

@@ -9,7 +9,7 @@ use crate::report::{Measurement, short};
 use crate::suites::Session;
 use crate::suites::network::AGENTS;
 
-pub use super::counts::{NOT_MODELLED, act, learn, learn_together, rollout, update};
+pub use super::counts::{By, NOT_MODELLED, act, act_fast, learn, learn_together, rollout, update};
 
 /// A device, by figures that are stated or were measured on one.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +133,9 @@ pub fn print(session: &mut Session) -> Result<(), String> {
     for rows in [3, 96, 768, 3072, 24_576, 98_304] {
         calls.push((format!("act/{rows} rows, 18-64-64-5"), act(rows)));
     }
+    for rows in [3072, 24_576, 98_304] {
+        calls.push((format!("act/{rows} rows, 18-64-64-5, fast"), act_fast(rows)));
+    }
     for batch in [32, 256, 1024, 4096, 65_536] {
         calls.push((format!("update/batch {batch}, {AGENTS} agents, 18-64-64-5"), update(batch)));
     }
@@ -145,8 +148,9 @@ pub fn print(session: &mut Session) -> Result<(), String> {
         calls.push((format!("learn/32 steps of batch {batch} together"), learn_together(batch, false)));
     }
     for (n_envs, steps) in [(1024, 128), (131_072, 128)] {
-        calls.push((format!("rollout/{n_envs} envs, {steps} steps, policy"), rollout(n_envs, steps, true)));
-        calls.push((format!("rollout/{n_envs} envs, {steps} steps, uniform"), rollout(n_envs, steps, false)));
+        for (name, by) in [("policy", By::Strict), ("policy, fast", By::Fast), ("uniform", By::Chance)] {
+            calls.push((format!("rollout/{n_envs} envs, {steps} steps, {name}"), rollout(n_envs, steps, by)));
+        }
     }
     calls.retain(|(name, _)| format!("kernels/{name}").contains(&session.only));
     if calls.is_empty() {
