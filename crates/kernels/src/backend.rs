@@ -70,8 +70,8 @@ pub enum Backend {
     /// The processor.
     Cpu(Cpu),
     /// An NVIDIA GPU. `act`, `update`, `td_target`, `mix_forward`, `mix_backward`, recurrent cells and networks of up to 512
-    /// units and the whole of a [`crate::Resident`] learner run there; what has no kernel yet runs on the processor at its
-    /// side, to the same bits.
+    /// units, layers over many rows and the whole of a [`crate::Resident`] learner run there; what has no kernel yet runs on
+    /// the processor at its side, to the same bits.
     Cuda(Box<Cuda>),
 }
 

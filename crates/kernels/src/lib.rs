@@ -55,7 +55,7 @@ pub use device::{Device, GpuInfo, LaunchTime, gpus};
 pub use error::Error;
 pub use isa::Isa;
 pub use mix::{MixBackward, MixCache, MixForward, MixShape, reference as mix_reference};
-pub use mlp::{MlpCache, reference as mlp_reference};
+pub use mlp::{LayersBackward, LayersForward, MlpCache, reference as mlp_reference};
 pub use optim::{Clip, OptimStats, OptimStep, Rule, reference as optim_reference};
 pub use policy::{DrawRows, NO_ACTION, PolicyRows, PolicyTerms, reference as policy_reference};
 pub use precision::Precision;

@@ -13,8 +13,8 @@ use std::ops::Range;
 
 use coact_core::rng::{Purpose, Stream};
 use coact_kernels::{
-    Activation, Backend, CellShape, MlpCache, MlpShape, RecurrentBackward, RecurrentCache, RecurrentForward,
-    RecurrentShape, TensorKind,
+    Activation, Backend, CellShape, LayersBackward, LayersForward, MlpCache, MlpShape, RecurrentBackward,
+    RecurrentCache, RecurrentForward, RecurrentShape, TensorKind,
 };
 
 pub use coact_kernels::CellKind;
@@ -270,8 +270,9 @@ impl AgentNet {
         };
         let cache = &mut self.trunk_cache;
         let Some(r) = &mut self.recurrence else {
-            backend.mlp_forward(&self.trunk, &params[trunk], n, obs, cache, out);
-            return Ok(());
+            let (shape, params) = (&self.trunk, &params[trunk]);
+            let call = LayersForward { shape, params, rows: n, input: obs, output: out };
+            return Ok(backend.layers_forward(cache, call)?);
         };
         let shape = RecurrentShape { encoder: &self.trunk, cell: r.cell, head: &r.head };
         let params = &params[trunk.start..];
@@ -377,8 +378,9 @@ impl AgentNet {
                 backend.recurrent_backward(&mut r.cache, call)?;
             }
             None => {
-                let cache = &mut self.trunk_cache;
-                backend.mlp_backward(&self.trunk, own, n, input, cache, d_out, of_own, d_input);
+                let (shape, params, grads) = (&self.trunk, own, of_own);
+                let call = LayersBackward { shape, params, input, d_output: d_out, grads, d_input };
+                backend.layers_backward(&mut self.trunk_cache, call)?;
             }
         }
         match &mut self.grid {

@@ -113,7 +113,7 @@ fn training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
     }
 }
 
-/// Networks with a cell, whose gradients go through time: of values, and of policies.
+/// Networks with a cell, whose gradients go through time: of values, and of policies; and layers alone over many rows.
 #[test]
 fn recurrent_training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
     let Some(stand_in) = stand_in() else { return };
@@ -137,6 +137,7 @@ fn recurrent_training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
         ("qmix", &values[..], &["head=[7]", "activation=tanh", "td_lambda=0.8"]),
         ("mappo", &policies[..], &[]),
         ("mappo", &policies[..], &["cell=lstm", "layer_norm=true", "activation=relu"]),
+        ("mappo", &policies[..], &["cell=none", "hidden=[64, 64]", "n_envs=16"]),
     ] {
         let dir = folder();
         let dir = dir.path();
@@ -150,7 +151,7 @@ fn recurrent_training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
             args
         };
         let want = last_json(&succeed(dir, &args("cpu", "cpu")))["params_hash"].clone();
-        let got = hash_after(50, &under(stand_in, dir, &args("gpu", "cuda"), &[]));
+        let got = hash_after(20, &under(stand_in, dir, &args("gpu", "cuda"), &[]));
         assert_eq!(got, want, "{preset}: {more:?}");
         let checkpoint = |out| {
             let all = std::fs::read_dir(dir.join(out).join("checkpoints")).unwrap();

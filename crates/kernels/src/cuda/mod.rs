@@ -63,6 +63,7 @@ mod absent {
 
     use crate::act::{Act, ActScratch};
     use crate::mix::{MixBackward, MixCache, MixForward};
+    use crate::mlp::{LayersBackward, LayersForward, MlpCache};
     use crate::recurrent::{
         CellBackward, CellCache, CellForward, RecurrentBackward, RecurrentCache, RecurrentForward,
     };
@@ -157,6 +158,18 @@ mod absent {
         }
 
         pub(crate) fn cell_backward(&mut self, _: &mut CellCache, _: CellBackward<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn layers_forward(&mut self, _: &mut MlpCache, _: LayersForward<'_>) -> Result<(), Error> {
+            match *self {}
+        }
+
+        pub(crate) fn layers_backward(
+            &mut self,
+            _: &mut MlpCache,
+            _: LayersBackward<'_>,
+        ) -> Result<(), Error> {
             match *self {}
         }
 

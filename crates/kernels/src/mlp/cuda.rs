@@ -1,8 +1,9 @@
 //! Layers on a GPU over rows that are there already, one launch a layer, for networks around a recurrent cell. The launches are
 //! those of `kernel.cu`.
 
+use super::{LayersBackward, LayersForward, MlpCache};
 use crate::chunks::CHUNK_ROWS;
-use crate::cuda::{Column, Cuda, Grid, kernel_arguments};
+use crate::cuda::{Column, Cuda, Grid, Mirror, kernel_arguments};
 use crate::shape::Layer;
 use crate::update::cuda::{GRAD_THREADS, tiles};
 use crate::{Activation, Error, MlpShape};
@@ -82,6 +83,19 @@ struct HiddenMemory {
 #[derive(Debug, Default)]
 pub(crate) struct MlpMemory {
     hidden: Vec<HiddenMemory>,
+}
+
+/// Memory of a GPU for the calls with one cache.
+#[derive(Debug, Default)]
+pub(crate) struct LayersMemory {
+    pub(crate) tape: MlpMemory,
+    params: Mirror,
+    input: Column<f32>,
+    d_input: Column<f32>,
+    /// Outputs, and later their gradient.
+    output: Column<f32>,
+    partials: Column<f32>,
+    grads: Column<f32>,
 }
 
 /// A network whose parameters are at an address, over so many rows.
@@ -182,11 +196,55 @@ impl MlpMemory {
 }
 
 impl Cuda {
+    /// [`crate::Backend::layers_forward`], of a cache that has noted the call.
+    pub(crate) fn layers_forward(
+        &mut self,
+        cache: &mut MlpCache,
+        call: LayersForward<'_>,
+    ) -> Result<(), Error> {
+        let LayersForward { shape, params, rows, input, output } = call;
+        let device = &mut cache.gpu;
+        let layers = Layers { shape, params: device.params.upload(self, params)?, rows };
+        let input = device.input.upload(self, input)?;
+        let out = device.output.fit(self, output.len())?;
+        // SAFETY: the columns hold what `LayersForward::check` found the shape to need.
+        unsafe { self.launch_layers(&mut device.tape, layers, input, out) }?;
+        device.output.download(self, output)
+    }
+
+    /// [`crate::Backend::layers_backward`], of a cache whose forward pass was here.
+    pub(crate) fn layers_backward(
+        &mut self,
+        cache: &mut MlpCache,
+        call: LayersBackward<'_>,
+    ) -> Result<(), Error> {
+        let LayersBackward { shape, params, d_output, grads, d_input, .. } = call;
+        let (rows, device) = (cache.rows, &mut cache.gpu);
+        let layers = Layers { shape, params: device.params.upload(self, params)?, rows };
+        let d_out = device.output.upload(self, d_output)?;
+        let d_in = match &d_input {
+            Some(d) => Some(device.d_input.fit(self, d.len())?),
+            None => None,
+        };
+        let sums = Sums::fit(self, rows, grads.len(), &mut device.grads, &mut device.partials)?;
+        let (input, partials) = (device.input.at(), (sums.partials, sums.len));
+        // SAFETY: `LayersBackward::check` found the forward pass to be of this shape, and columns are as long as it needs.
+        unsafe {
+            self.launch_layers_back(&mut device.tape, layers, input, d_out, d_in, partials)?;
+            self.sum_up(sums)?;
+        }
+        device.grads.download(self, grads)?;
+        match d_input {
+            Some(d_input) => device.d_input.download(self, d_input),
+            None => Ok(()),
+        }
+    }
+
     /// `input` `[rows, K]` to `output` `[rows, N]`, keeping activations in `memory`.
     ///
     /// # Safety
     /// The addresses lead to as many floats.
-    pub(crate) unsafe fn layers_forward(
+    pub(crate) unsafe fn launch_layers(
         &self,
         memory: &mut MlpMemory,
         layers: Layers<'_>,
@@ -218,12 +276,12 @@ impl Cuda {
         Ok(())
     }
 
-    /// Backward of [`Cuda::layers_forward`]: gradients of chunks of rows to `partials`, `stride` floats apart, and that of the
+    /// Backward of [`Cuda::launch_layers`]: gradients of chunks of rows to `partials`, `stride` floats apart, and that of the
     /// input to `d_input`, if given.
     ///
     /// # Safety
     /// As there; `partials` leads to so many chunks.
-    pub(crate) unsafe fn layers_backward(
+    pub(crate) unsafe fn launch_layers_back(
         &self,
         memory: &mut MlpMemory,
         layers: Layers<'_>,
@@ -271,7 +329,7 @@ impl Cuda {
     /// From the gradient `d` of the sums of `layer` to that of the layer below, whose address is returned.
     ///
     /// # Safety
-    /// As [`Cuda::layers_backward`].
+    /// As [`Cuda::launch_layers_back`].
     unsafe fn layer_backward(
         &self,
         memory: &HiddenMemory,
@@ -293,6 +351,18 @@ impl Cuda {
         Ok(dz)
     }
 
+    /// The tree over chunks, where there are several.
+    ///
+    /// # Safety
+    /// Its columns live.
+    pub(crate) unsafe fn sum_up(&self, sums: Sums) -> Result<(), Error> {
+        if sums.chunks == 1 {
+            return Ok(());
+        }
+        // SAFETY: `Sums::fit` made the columns long enough.
+        unsafe { self.add_chunks(sums.partials, sums.grads, sums.len as u32, sums.chunks as u32) }
+    }
+
     /// # Safety
     /// The addresses in `args` lead to as many floats as it says.
     unsafe fn product(&self, args: &ProductArgs) -> Result<(), Error> {
@@ -304,6 +374,32 @@ impl Cuda {
         };
         // SAFETY: promised by the caller.
         unsafe { self.launch("multiply matrices", &self.kernels().mlp_product, grid, args) }
+    }
+}
+
+/// Where gradients of chunks of rows go, and where their sum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sums {
+    pub(crate) grads: u64,
+    pub(crate) partials: u64,
+    pub(crate) len: usize,
+    chunks: usize,
+}
+
+impl Sums {
+    /// Room for gradients of `len` parameters over `n` rows.
+    pub(crate) fn fit(
+        gpu: &Cuda,
+        n: usize,
+        len: usize,
+        grads: &mut Column<f32>,
+        partials: &mut Column<f32>,
+    ) -> Result<Self, Error> {
+        let chunks = n.div_ceil(CHUNK_ROWS);
+        let grads = grads.fit(gpu, len)?;
+        // A single chunk is the sum.
+        let partials = if chunks == 1 { grads } else { partials.fit(gpu, chunks * len)? };
+        Ok(Self { grads, partials, len, chunks })
     }
 }
 

@@ -11,7 +11,8 @@ pub(crate) use cpu::{backward_rows, forward_rows, grads_rows, infer_rows, transp
 use crate::buffer::{Buffer, Shared};
 pub(crate) use crate::chunks::CHUNK_ROWS;
 use crate::chunks::{self, ChunkSums};
-use crate::{Backend, MlpShape};
+use crate::error::check_len;
+use crate::{Backend, Cuda, Error, MlpShape};
 
 /// Rows that go through all layers before the next ones do, so that their activations stay near; a multiple of the
 /// heights of all tiles.
@@ -61,13 +62,20 @@ impl Tape {
     }
 }
 
-/// What [`Backend::mlp_forward`] keeps for [`Backend::mlp_backward`]. Grows on first use.
+/// What [`Backend::mlp_forward`] and [`Backend::layers_forward`] keep for their backward. Grows on first use.
 #[derive(Debug, Default)]
 pub struct MlpCache {
+    /// The network of the last forward pass, if that succeeded.
+    shape: Option<MlpShape>,
+    /// Whether that pass was on a GPU, where its tape then is.
+    on_device: bool,
     tape: Tape,
     transposed: Buffer,
     sums: ChunkSums,
     rows: usize,
+    /// Memory of a GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) gpu: cuda::LayersMemory,
 }
 
 impl MlpCache {
@@ -75,10 +83,144 @@ impl MlpCache {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Notes a forward pass.
+    pub(crate) fn begin(&mut self, shape: &MlpShape, rows: usize, on_device: bool) {
+        if self.shape.as_ref() != Some(shape) {
+            self.shape = Some(shape.clone());
+        }
+        (self.rows, self.on_device) = (rows, on_device);
+    }
+
+    /// Forgets a forward pass that failed: there may be no tape, or only a part of one.
+    pub(crate) fn forget(&mut self) {
+        self.shape = None;
+    }
+
+    /// Refuses to go backward through other layers.
+    pub(crate) fn check_shape(&self, shape: &MlpShape) -> Result<(), Error> {
+        if self.shape.as_ref() == Some(shape) {
+            return Ok(());
+        }
+        let before = self.shape.as_ref().map_or("no forward pass".to_string(), |s| format!("one of {s:?}"));
+        Err(Error::Shape(format!("backward of {shape:?} after {before}; go forward with it first")))
+    }
+}
+
+/// Rows through layers. K inputs, N outputs.
+#[derive(Debug)]
+pub struct LayersForward<'a> {
+    /// The layers.
+    pub shape: &'a MlpShape,
+    /// Parameters `[P]`.
+    pub params: &'a [f32],
+    /// Number of rows.
+    pub rows: usize,
+    /// `[rows, K]`.
+    pub input: &'a [f32],
+    /// Written: `[rows, N]`.
+    pub output: &'a mut [f32],
+}
+
+impl LayersForward<'_> {
+    fn check(&self) -> Result<(), Error> {
+        check_len("params", "[P]", self.shape.param_count(), self.params.len())?;
+        check_len("input", "[rows, K]", self.rows * self.shape.input, self.input.len())?;
+        check_len("output", "[rows, N]", self.rows * self.shape.output, self.output.len())
+    }
+}
+
+/// Backward of the last [`LayersForward`].
+#[derive(Debug)]
+pub struct LayersBackward<'a> {
+    /// The layers.
+    pub shape: &'a MlpShape,
+    /// Parameters `[P]`.
+    pub params: &'a [f32],
+    /// What the forward pass read `[rows, K]`.
+    pub input: &'a [f32],
+    /// Gradient of the outputs `[rows, N]`.
+    pub d_output: &'a [f32],
+    /// Written: gradient of the parameters `[P]`.
+    pub grads: &'a mut [f32],
+    /// Written if given: gradient of the input `[rows, K]`.
+    pub d_input: Option<&'a mut [f32]>,
+}
+
+impl LayersBackward<'_> {
+    fn check(&self, cache: &MlpCache) -> Result<(), Error> {
+        let rows = cache.rows;
+        cache.check_shape(self.shape)?;
+        check_len("params", "[P]", self.shape.param_count(), self.params.len())?;
+        check_len("input", "[rows, K]", rows * self.shape.input, self.input.len())?;
+        check_len("d_output", "[rows, N]", rows * self.shape.output, self.d_output.len())?;
+        check_len("grads", "[P]", self.shape.param_count(), self.grads.len())?;
+        match &self.d_input {
+            Some(d) => check_len("d_input", "[rows, K]", rows * self.shape.input, d.len()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Multiply-adds of a forward pass from which on a GPU takes it from the host: some 35 us of one core, where copies there and
+/// back, each waited for, and a launch a layer take as long before anything is computed. An estimate: bits do not depend on it.
+const WORTH_COPYING: usize = 2_000_000;
+
+/// Whether a forward pass of so many rows is worth the way to a GPU.
+pub(crate) fn is_worth_copying(rows: usize, multiply_adds: usize) -> bool {
+    rows * multiply_adds >= WORTH_COPYING
 }
 
 impl Backend {
-    /// Layers forward: `input` `[rows, K]` to `output` `[rows, N]`, keeping activations in `cache`. Large calls are
+    /// Rows through layers, keeping in `cache` what backward needs. A GPU takes passes of two million multiply-adds or more; of
+    /// fewer the host is done before they have been copied.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if a buffer does not fit; [`Error::Gpu`] from a GPU.
+    pub fn layers_forward(&mut self, cache: &mut MlpCache, call: LayersForward<'_>) -> Result<(), Error> {
+        call.check()?;
+        match self {
+            Backend::Cuda(gpu) if is_worth_copying(call.rows, call.shape.multiply_adds()) => {
+                cache.begin(call.shape, call.rows, true);
+                let result = gpu.layers_forward(cache, call);
+                if result.is_err() {
+                    cache.forget();
+                }
+                result
+            }
+            host => {
+                host.mlp_forward(call.shape, call.params, call.rows, call.input, cache, call.output);
+                Ok(())
+            }
+        }
+    }
+
+    /// Backward of the last [`Backend::layers_forward`] with this cache and the same `params` and `input`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] and [`Error::Shape`] for what does not fit that forward pass; [`Error::Gpu`] from a GPU.
+    pub fn layers_backward(&mut self, cache: &mut MlpCache, call: LayersBackward<'_>) -> Result<(), Error> {
+        call.check(cache)?;
+        if let Some(gpu) = self.of_pass(cache.on_device)? {
+            return gpu.layers_backward(cache, call);
+        }
+        let LayersBackward { shape, params, input, d_output, grads, d_input } = call;
+        self.mlp_backward(shape, params, cache.rows, input, cache, d_output, grads, d_input);
+        Ok(())
+    }
+
+    /// The GPU where a forward pass was `on_device`; none where it was on the host.
+    pub(crate) fn of_pass(&mut self, on_device: bool) -> Result<Option<&mut Cuda>, Error> {
+        match (self, on_device) {
+            (_, false) => Ok(None),
+            (Backend::Cuda(gpu), true) => Ok(Some(gpu)),
+            (Backend::Cpu(_), true) => {
+                Err(Error::Shape("the forward pass was on a GPU; go backward there as well".to_string()))
+            }
+        }
+    }
+
+    /// Layers forward, on the host: `input` `[rows, K]` to `output` `[rows, N]`, keeping activations in `cache`. Large calls are
     /// spread over all threads.
     ///
     /// # Panics
@@ -96,7 +238,7 @@ impl Backend {
         assert_eq!(input.len(), rows * shape.input, "input [rows, K]");
         assert_eq!(output.len(), rows * shape.output, "output [rows, N]");
         cache.tape.fit(shape, rows);
-        cache.rows = rows;
+        cache.begin(shape, rows, false);
         let cpu = self.host_mut();
         let (isa, threads) = (cpu.isa, cpu.parts(rows * shape.multiply_adds()));
         let (block, blocks) = blocks_of(rows, threads);
@@ -132,6 +274,7 @@ impl Backend {
         assert_eq!(params.len(), p, "params [P]");
         assert_eq!(grads.len(), p, "grads [P]");
         assert_eq!(rows, cache.rows, "rows of the forward pass");
+        assert!(!cache.on_device, "the forward pass was one of `layers_forward` on a GPU");
         assert_eq!(input.len(), rows * shape.input, "input [rows, K]");
         assert_eq!(grad_output.len(), rows * shape.output, "grad_output [rows, N]");
         if let Some(g) = &grad_input {
@@ -187,6 +330,7 @@ impl Backend {
         let p = shape.param_count();
         assert_eq!(params.len(), p, "params [P]");
         assert_eq!(rows, cache.rows, "rows of the forward pass");
+        assert!(!cache.on_device, "the forward pass was one of `layers_forward` on a GPU");
         assert_eq!(grad_output.len(), rows * shape.output, "grad_output [rows, N]");
         assert_eq!(grad_input.len(), rows * shape.input, "grad_input [rows, K]");
         let MlpCache { tape, transposed, .. } = cache;

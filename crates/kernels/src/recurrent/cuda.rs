@@ -5,7 +5,7 @@ use super::{CellBackward, CellCache, CellForward, CellKind, CellShape, MAX_DEVIC
 use crate::Error;
 use crate::chunks::CHUNK_ROWS;
 use crate::cuda::{Column, Cuda, Grid, MAX_SHARED_BYTES, Mirror, bytes, kernel_arguments};
-use crate::mlp::cuda::EACH;
+use crate::mlp::cuda::{EACH, Sums};
 use crate::update::cuda::{GRAD_THREADS, flat_grid, tiles};
 
 /// Rows of the small and of the large tile.
@@ -256,44 +256,6 @@ impl Cuda {
         let grid = flat_grid(rows * columns);
         // SAFETY: both columns are as long as the shape needs.
         unsafe { self.launch("transpose a weight", &self.kernels().cell_transpose, grid, &args) }
-    }
-
-    /// The tree over chunks, where there are several.
-    ///
-    /// # Safety
-    /// Its columns live.
-    pub(super) unsafe fn sum_up(&self, sums: Sums) -> Result<(), Error> {
-        if sums.chunks == 1 {
-            return Ok(());
-        }
-        // SAFETY: `Sums::fit` made the columns long enough.
-        unsafe { self.add_chunks(sums.partials, sums.grads, sums.len as u32, sums.chunks as u32) }
-    }
-}
-
-/// Where gradients of chunks of rows go, and where their sum.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sums {
-    pub(super) grads: u64,
-    pub(super) partials: u64,
-    pub(super) len: usize,
-    chunks: usize,
-}
-
-impl Sums {
-    /// Room for gradients of `len` parameters over `n` rows.
-    pub(super) fn fit(
-        gpu: &Cuda,
-        n: usize,
-        len: usize,
-        grads: &mut Column<f32>,
-        partials: &mut Column<f32>,
-    ) -> Result<Self, Error> {
-        let chunks = n.div_ceil(CHUNK_ROWS);
-        let grads = grads.fit(gpu, len)?;
-        // A single chunk is the sum.
-        let partials = if chunks == 1 { grads } else { partials.fit(gpu, chunks * len)? };
-        Ok(Self { grads, partials, len, chunks })
     }
 }
 

@@ -27,7 +27,7 @@ pub use net::{RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShap
 
 use crate::buffer::Buffer;
 use crate::chunks::ChunkSums;
-use crate::{Backend, Cuda, Error, error::check_len};
+use crate::{Backend, Error, error::check_len};
 
 /// Which cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -263,10 +263,9 @@ impl Backend {
     /// [`Error::Length`] if a buffer does not fit; [`Error::Gpu`] from a GPU.
     pub fn cell_forward(&mut self, cache: &mut CellCache, call: CellForward<'_>) -> Result<(), Error> {
         call.check()?;
-        let on_device = matches!(self, Backend::Cuda(_)) && call.shape.width <= MAX_DEVICE_WIDTH;
-        cache.begin(call.shape, call.steps, call.rows, on_device);
         match self {
-            Backend::Cuda(gpu) if on_device => {
+            Backend::Cuda(gpu) if call.shape.width <= MAX_DEVICE_WIDTH => {
+                cache.begin(call.shape, call.steps, call.rows, true);
                 let result = gpu.cell_forward(cache, call);
                 if result.is_err() {
                     cache.forget();
@@ -274,11 +273,16 @@ impl Backend {
                 result
             }
             host => {
-                cache.fit(call.shape, call.is_first);
-                cpu::forward(host.host_mut(), cache, call);
+                host.cell_forward_on_host(cache, call);
                 Ok(())
             }
         }
+    }
+
+    fn cell_forward_on_host(&mut self, cache: &mut CellCache, call: CellForward<'_>) {
+        cache.begin(call.shape, call.steps, call.rows, false);
+        cache.fit(call.shape, call.is_first);
+        cpu::forward(self.host_mut(), cache, call);
     }
 
     /// Backward through time of the last [`Backend::cell_forward`] with this cache and the same `params`.
@@ -294,17 +298,6 @@ impl Backend {
                 cache.fit_backward(call.shape);
                 cpu::backward(self.host_mut(), cache, call);
                 Ok(())
-            }
-        }
-    }
-
-    /// The GPU where a forward pass was `on_device`; none where it was on the host.
-    fn of_pass(&mut self, on_device: bool) -> Result<Option<&mut Cuda>, Error> {
-        match (self, on_device) {
-            (_, false) => Ok(None),
-            (Backend::Cuda(gpu), true) => Ok(Some(gpu)),
-            (Backend::Cpu(_), true) => {
-                Err(Error::Shape("the forward pass was on a GPU; go backward there as well".to_string()))
             }
         }
     }

@@ -10,6 +10,7 @@ mod cuda;
 use super::{CellBackward, CellCache, CellForward, CellKind, CellShape, MAX_DEVICE_WIDTH};
 use crate::buffer::Buffer;
 use crate::error::check_len;
+use crate::mlp::is_worth_copying;
 use crate::{Backend, Error, MlpCache, MlpShape};
 
 /// A recurrent network. D inputs, H units of the cell, G gates a unit, M its memory, N outputs.
@@ -143,7 +144,9 @@ impl RecurrentBackward<'_> {
     fn check(&self, cache: &RecurrentCache) -> Result<(), Error> {
         let (n, shape) = (cache.cell.steps * cache.cell.rows, &self.shape);
         shape.check()?;
+        cache.encoder.check_shape(shape.encoder)?;
         cache.cell.check_shape(shape.cell)?;
+        cache.head.check_shape(shape.head)?;
         check_len("params", "[P]", shape.param_count(), self.params.len())?;
         check_len("input", "[T, R, D]", n * shape.encoder.input, self.input.len())?;
         check_len("d_output", "[T, R, N]", n * shape.head.output, self.d_output.len())?;
@@ -155,9 +158,17 @@ impl RecurrentBackward<'_> {
     }
 }
 
+/// Whether a GPU takes the call.
+fn goes_to_device(call: &RecurrentForward<'_>) -> bool {
+    let RecurrentShape { encoder, cell, head } = call.shape;
+    let multiply_adds = encoder.multiply_adds() + cell.multiply_adds() + head.multiply_adds();
+    cell.width <= MAX_DEVICE_WIDTH && (call.steps != 1 || is_worth_copying(call.rows, multiply_adds))
+}
+
 impl Backend {
     /// Sequences through a recurrent network, keeping in `cache` what backward needs. On a GPU that stays there, but for the
-    /// states; networks with cells of more than 512 units are the host's.
+    /// states. Networks with cells of more than 512 units are the host's, and single steps of fewer than two million
+    /// multiply-adds, such as those of acting: it is done with them before they have been copied.
     ///
     /// # Errors
     /// [`Error::Length`] and [`Error::Shape`] for what does not fit; [`Error::Gpu`] from a GPU.
@@ -170,15 +181,20 @@ impl Backend {
         let (shape, n) = (call.shape, call.steps * call.rows);
         cache.hidden.fit(n * shape.cell.width);
         match self {
-            Backend::Cuda(gpu) if shape.cell.width <= MAX_DEVICE_WIDTH => {
+            Backend::Cuda(gpu) if goes_to_device(&call) => {
+                cache.encoder.begin(shape.encoder, n, true);
                 cache.cell.begin(shape.cell, call.steps, call.rows, true);
+                cache.head.begin(shape.head, n, true);
                 let result = gpu.recurrent_forward(cache, call);
                 if result.is_err() {
                     cache.cell.forget();
                 }
                 result
             }
-            host => host.recurrent_forward_on_host(cache, call),
+            host => {
+                host.recurrent_forward_on_host(cache, call);
+                Ok(())
+            }
         }
     }
 
@@ -199,11 +215,7 @@ impl Backend {
         }
     }
 
-    fn recurrent_forward_on_host(
-        &mut self,
-        cache: &mut RecurrentCache,
-        call: RecurrentForward<'_>,
-    ) -> Result<(), Error> {
+    fn recurrent_forward_on_host(&mut self, cache: &mut RecurrentCache, call: RecurrentForward<'_>) {
         let RecurrentForward { shape, params, steps, rows, input, is_first, memory, output } = call;
         let RecurrentShape { encoder, cell, head } = shape;
         let n = steps * rows;
@@ -223,9 +235,8 @@ impl Backend {
             memory,
             hidden,
         };
-        self.cell_forward(&mut cache.cell, steps)?;
+        self.cell_forward_on_host(&mut cache.cell, steps);
         self.mlp_forward(head, &params[of_head..], n, hidden, &mut cache.head, output);
-        Ok(())
     }
 
     fn recurrent_backward_on_host(

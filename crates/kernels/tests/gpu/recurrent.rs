@@ -3,7 +3,8 @@
 use coact_core::{Purpose, Stream};
 use coact_kernels::{
     Activation, Backend, CellBackward, CellCache, CellForward, CellKind, CellShape, CpuOptions, Error,
-    MlpShape, RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShape,
+    LayersBackward, LayersForward, MlpCache, MlpShape, RecurrentBackward, RecurrentCache, RecurrentForward,
+    RecurrentShape,
 };
 
 const KINDS: [CellKind; 2] = [CellKind::Gru, CellKind::Lstm];
@@ -310,5 +311,113 @@ fn recurrent_networks_on_a_device_on_random_shapes() {
         let cell = Case::new(kind, width, steps, rows);
         Net::new(&widths, before, activation, below(2) == 1, cell)
             .compare(&mut gpu, &mut RecurrentCache::new());
+    }
+}
+
+/// Everything that layers write, forward and backward, as bits.
+fn through_layers(
+    backend: &mut Backend,
+    cache: &mut MlpCache,
+    shape: &MlpShape,
+    rows: usize,
+    with_input: bool,
+) -> [Vec<u32>; 3] {
+    let mut s = Stream::new(5, Purpose::Init, rows as u32, 0);
+    let params = &noise(&mut s, shape.param_count());
+    let (input, d_output) = (&noise(&mut s, rows * shape.input), &noise(&mut s, rows * shape.output));
+    let mut output = vec![9.0; d_output.len()];
+    backend.layers_forward(cache, LayersForward { shape, params, rows, input, output: &mut output }).unwrap();
+    let (mut grads, mut d_input) = (vec![9.0; params.len()], vec![9.0; input.len()]);
+    let call = LayersBackward {
+        shape,
+        params,
+        input,
+        d_output,
+        grads: &mut grads,
+        d_input: with_input.then_some(&mut d_input[..]),
+    };
+    backend.layers_backward(cache, call).unwrap();
+    [output, grads, d_input].map(|v| v.into_iter().map(f32::to_bits).collect())
+}
+
+/// From two million multiply-adds on, the device's; below, the host's. One cache throughout.
+#[test]
+#[ignore = "needs a GPU"]
+fn layers_on_a_device_over_rows_and_widths() {
+    use Activation::{Relu, Tanh};
+    let (mut gpu, mut cpu, mut cache) =
+        (gpu(), Backend::cpu(CpuOptions::default()).unwrap(), MlpCache::new());
+    for (widths, rows, activation, layer_norm, on_device) in [
+        (&[18, 64, 64, 5][..], 1023, Relu, false, true),
+        (&[18, 64, 64, 5], 31, Relu, false, false),
+        (&[1500, 1400], 1, Relu, true, true),
+        (&[65, 257, 33, 130], 81, Tanh, true, true),
+        (&[7, 40, 9], 4097, Relu, true, true),
+        (&[33, 31, 5], 0, Relu, false, false),
+    ] {
+        let shape = MlpShape {
+            input: widths[0],
+            hidden: widths[1..widths.len() - 1].to_vec(),
+            output: widths[widths.len() - 1],
+            activation,
+            layer_norm,
+        };
+        for with_input in [true, false] {
+            let want = through_layers(&mut cpu, &mut MlpCache::new(), &shape, rows, with_input);
+            gpu.time_launches();
+            let got = through_layers(&mut gpu, &mut cache, &shape, rows, with_input);
+            assert!(want == got, "{shape:?}, {rows} rows");
+            assert_eq!(!gpu.take_launches().unwrap().is_empty(), on_device, "{shape:?}, {rows} rows");
+        }
+    }
+}
+
+/// What is kept is of one network, on one device.
+#[test]
+#[ignore = "needs a GPU"]
+fn layers_elsewhere_are_refused_on_a_device() {
+    let (mut gpu, mut cpu) = (gpu(), Backend::cpu(CpuOptions::default()).unwrap());
+    let mut cache = MlpCache::new();
+    let layers = |hidden| MlpShape {
+        input: 70,
+        hidden: vec![hidden],
+        output: 3,
+        activation: Activation::Relu,
+        layer_norm: false,
+    };
+    let (shape, other, rows) = (layers(60), layers(61), 600);
+    let (params, input) = (vec![0.1; shape.param_count()], vec![0.1; rows * 70]);
+    let mut output = vec![0.0; rows * 3];
+    let call = LayersForward { shape: &shape, params: &params, rows, input: &input, output: &mut output };
+    gpu.layers_forward(&mut cache, call).unwrap();
+    let mut backward = |shape: &MlpShape, backend: &mut Backend| {
+        let mut grads = vec![0.0; shape.param_count()];
+        let params = vec![0.1; shape.param_count()];
+        let (input, d_output) = (&input, &output);
+        let call =
+            LayersBackward { shape, params: &params, input, d_output, grads: &mut grads, d_input: None };
+        backend.layers_backward(&mut cache, call).map_err(|e| e.to_string())
+    };
+    let said = backward(&shape, &mut cpu).unwrap_err();
+    assert_eq!(said, "the forward pass was on a GPU; go backward there as well");
+    let said = backward(&other, &mut gpu).unwrap_err();
+    assert!(
+        said.contains("[61]") && said.contains("[60]") && said.ends_with("go forward with it first"),
+        "{said}"
+    );
+    assert_eq!(backward(&shape, &mut gpu), Ok(()));
+}
+
+/// Acting is the host's while it is small; learning from the same cache is not.
+#[test]
+#[ignore = "needs a GPU"]
+fn single_steps_of_few_rows_are_not_on_a_device() {
+    let (mut gpu, mut cache) = (gpu(), RecurrentCache::new());
+    for (steps, rows, on_device) in [(1, 24, false), (5, 24, true), (1, 24, false), (1, 1500, true)] {
+        let net =
+            Net::new(&[18, 16, 5], 2, Activation::Relu, false, Case::new(CellKind::Gru, 16, steps, rows));
+        gpu.time_launches();
+        net.compare(&mut gpu, &mut cache);
+        assert_eq!(!gpu.take_launches().unwrap().is_empty(), on_device, "{steps} steps of {rows} rows");
     }
 }

@@ -3,15 +3,13 @@
 use super::{RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShape};
 use crate::Error;
 use crate::cuda::{Column, Cuda, Mirror};
-use crate::mlp::cuda::{Layers, MlpMemory, float_at};
-use crate::recurrent::cuda::{Steps, Sums};
+use crate::mlp::cuda::{Layers, Sums, float_at};
+use crate::recurrent::cuda::Steps;
 
 /// Memory of a GPU for the calls with one cache.
 #[derive(Debug, Default)]
 pub(super) struct NetMemory {
     params: Mirror,
-    encoder: MlpMemory,
-    head: MlpMemory,
     /// Inputs, which stay for backward, and their gradient.
     input: Column<f32>,
     d_input: Column<f32>,
@@ -57,9 +55,9 @@ impl Cuda {
         let tape = &mut cache.cell.gpu.tape;
         // SAFETY: the columns hold what `RecurrentForward::check` found the shape to need.
         unsafe {
-            self.layers_forward(&mut device.encoder, encoder, input, gates)?;
+            self.launch_layers(&mut cache.encoder.gpu.tape, encoder, input, gates)?;
             self.steps_forward(tape, cell, gates, is_first, memory)?;
-            self.layers_forward(&mut device.head, head, tape.hidden.at(), out)?;
+            self.launch_layers(&mut cache.head.gpu.tape, head, tape.hidden.at(), out)?;
         }
         device.output.download(self, output)?;
         cache.cell.states_down(self, &mut cache.hidden.as_mut_slice()[..n * shape.cell.width])
@@ -92,9 +90,16 @@ impl Cuda {
         let (hidden, gates, input) = (tape.hidden.at(), device.gates.at(), device.input.at());
         // SAFETY: `RecurrentBackward::check` found the forward pass to be of this shape, and columns are as long as it needs.
         unsafe {
-            self.layers_backward(&mut device.head, head, hidden, d_out, Some(d_hidden), partials(of_head))?;
+            self.launch_layers_back(
+                &mut cache.head.gpu.tape,
+                head,
+                hidden,
+                d_out,
+                Some(d_hidden),
+                partials(of_head),
+            )?;
             self.steps_backward(tape, cell, d_hidden, gates, partials(of_cell))?;
-            self.layers_backward(&mut device.encoder, encoder, input, gates, d_in, partials(0))?;
+            self.launch_layers_back(&mut cache.encoder.gpu.tape, encoder, input, gates, d_in, partials(0))?;
             self.sum_up(sums)?;
         }
         device.grads.download(self, grads)?;
