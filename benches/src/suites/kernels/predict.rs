@@ -3,13 +3,17 @@
 //! them (latency), bytes, and launches. It is a prediction, says so wherever it is printed, and is there to be held against a
 //! measurement.
 
+use coact_kernels::{CellKind, CellShape};
 use serde_json::json;
 
 use crate::report::{Measurement, short};
 use crate::suites::Session;
 use crate::suites::network::AGENTS;
 
-pub use super::counts::{By, NOT_MODELLED, act, act_fast, learn, learn_together, rollout, update};
+pub use super::counts::{
+    By, NOT_MODELLED, act, act_fast, cell_backward, cell_forward, layers, learn, learn_together, mix,
+    rollout, td_target, update,
+};
 
 /// A device, by figures that are stated or were measured on one.
 #[derive(Debug, Clone, Copy)]
@@ -124,11 +128,8 @@ pub struct Launch {
     pub in_graph: bool,
 }
 
-/// Prints the predictions, and keeps them.
-///
-/// # Errors
-/// None so far.
-pub fn print(session: &mut Session) -> Result<(), String> {
+/// What is predicted, by name.
+fn calls() -> Vec<(String, Vec<Launch>)> {
     let mut calls: Vec<(String, Vec<Launch>)> = Vec::new();
     for rows in [3, 96, 768, 3072, 24_576, 98_304] {
         calls.push((format!("act/{rows} rows, 18-64-64-5"), act(rows)));
@@ -152,6 +153,32 @@ pub fn print(session: &mut Session) -> Result<(), String> {
             calls.push((format!("rollout/{n_envs} envs, {steps} steps, {name}"), rollout(n_envs, steps, by)));
         }
     }
+    for batch in [32, 1024] {
+        calls.push((format!("mix/batch {batch}, forward"), mix(batch, false)));
+        calls.push((format!("mix/batch {batch}, backward"), mix(batch, true)));
+        calls.push((format!("td_target/batch {batch}, mixed"), td_target(batch)));
+    }
+    for (kind, name) in [(CellKind::Gru, "gru"), (CellKind::Lstm, "lstm")] {
+        let shape = CellShape { kind, width: 64 };
+        let of = format!("{name}/26 steps of 96 rows, 64 units");
+        calls.push((format!("{of}, forward"), cell_forward(shape, 26, 96)));
+        calls.push((format!("{of}, backward"), cell_backward(shape, 26, 96)));
+    }
+    for (name, backward) in [("forward", false), ("backward", true)] {
+        calls.push((
+            format!("mlp {name}/3072 rows, 18-64-64-5"),
+            layers(3072, &[18, 64, 64, 5], false, backward),
+        ));
+    }
+    calls
+}
+
+/// Prints the predictions, and keeps them.
+///
+/// # Errors
+/// None so far.
+pub fn print(session: &mut Session) -> Result<(), String> {
+    let mut calls = calls();
     calls.retain(|(name, _)| format!("kernels/{name}").contains(&session.only));
     if calls.is_empty() {
         return Ok(());
