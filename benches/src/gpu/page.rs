@@ -48,7 +48,7 @@ pub fn page(record: &Value) -> String {
     let columns =
         ["policy", "envs", "steps", "kernel", "kernel_us", "whole_us", "spread", "env_steps_per_s", "goal"];
     table(&mut out, &record["T4"], &columns);
-    out += "\n## T5: choosing and learning beside peers\n\n`resident`: parameters and replay stay on the device, batches are drawn and gathered there, 32 steps a call as one graph; `resident-cooperative`: as one\nlaunch. `cuda`: with all\ncopies there and back. `cpu`: on this machine's processor, on one or two threads. Peers take turns with ours; their data lies on\nthe device already, and they wait for their last call only. A ratio above 1: ours is faster.\n";
+    out += "\n## T5: choosing and learning beside peers\n\n`resident`: parameters and replay stay on the device, batches are drawn and gathered there, 32 steps a\ncall as one graph; `resident-cooperative`: as one launch. `cuda`: with all copies there and back. `cpu`: on this machine's\nprocessor, on one or two threads. Peers take turns with ours; their data lies on the device already, and they wait for their last\ncall only. A ratio above 1: ours is faster.\n";
     table(
         &mut out,
         &record["T5"],
