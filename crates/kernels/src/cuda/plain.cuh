@@ -1,7 +1,7 @@
-// Plain layers: several of them side by side over a tile of rows, gradients of the rows below a layer with ReLU, and of weights
-// and biases over the rows of a chunk. The order of every sum is the CPU's: inputs, outputs, rows ascending.
+// Plain layers: several of them side by side over a tile of rows, gradients of the rows below a layer with ReLU, and where
+// those of weights and biases are summed over the rows of a chunk. The order of every sum is the CPU's: inputs, outputs, rows ascending.
 #pragma once
-#include "cuda/network.cuh"
+#include "cuda/grads.cuh"
 
 // This thread's number if thread `turn` of the block were the first: layers between two barriers begin at different threads,
 // so that narrow ones run beside each other.
@@ -59,52 +59,17 @@ INLINE void relu_back(const float *d, u32 n, const float *w, u32 k_len, const fl
     }
 }
 
-#define PLAIN_SIDE 64u // of a tile of a gradient; a thread of 256 has four by four of it
-
 // A layer whose weights `[k, n]` lie at `at` of the flat parameters, the biases `[n]` behind them.
 struct PlainLayer {
-    const float *x; // inputs [rows, k]
-    const float *d; // gradients of the sums [rows, n]
+    const float *inputs, *sums; // [rows, k]; gradients of the sums [rows, n]
     u32 k, n, at, unused;
+    INLINE const float *x(u32 row) const { return inputs + (u64)row * k; }
+    INLINE const float *d(u32 row) const { return sums + (u64)row * n; }
 };
 static_assert(sizeof(PlainLayer) == 32, "PlainLayer as in Rust");
 
 // Tiles of the gradient of a layer, its biases as one more row.
-INLINE u32 plain_tiles(u32 k, u32 n) { return ((k + PLAIN_SIDE) / PLAIN_SIDE) * ((n + PLAIN_SIDE - 1) / PLAIN_SIDE); }
-
-// Tile `tile` of the gradient of a layer over rows `first..first + count`, into `out` [P]. The bias is the weight of an input
-// that is always 1.
-INLINE void plain_grads(const PlainLayer &l, u32 tile, u32 first, u32 count, float *out) {
-    const u32 across = (l.n + PLAIN_SIDE - 1) / PLAIN_SIDE;
-    const u32 k = tile / across * PLAIN_SIDE + threadIdx.x / 16 * 4;
-    const u32 j = tile % across * PLAIN_SIDE + threadIdx.x % 16 * 4;
-    if (k > l.k || j >= l.n) return;
-    u32 ks[4], js[4];
-#pragma unroll
-    for (u32 i = 0; i < 4; i++) {
-        ks[i] = min_(k + i, l.k - 1);
-        js[i] = min_(j + i, l.n - 1);
-    }
-    float sum[4][4] = {};
-    for (u32 row = first; row < first + count; row++) {
-        const float *x = l.x + (u64)row * l.k, *d = l.d + (u64)row * l.n;
-        float xs[4], ds[4];
-#pragma unroll
-        for (u32 i = 0; i < 4; i++) {
-            xs[i] = k + i == l.k ? 1.0f : x[ks[i]];
-            ds[i] = d[js[i]];
-        }
-#pragma unroll
-        for (u32 a = 0; a < 4; a++)
-#pragma unroll
-            for (u32 c = 0; c < 4; c++) sum[a][c] = fma_(xs[a], ds[c], sum[a][c]);
-    }
-    float *to = out + l.at;
-#pragma unroll
-    for (u32 a = 0; a < 4; a++)
-#pragma unroll
-        for (u32 c = 0; c < 4; c++) {
-            // Biases lie behind the weights, where row `k` of the matrix would be.
-            if (k + a <= l.k && j + c < l.n) to[(u64)(k + a) * l.n + j + c] = sum[a][c];
-        }
+template <u32 EACH> INLINE u32 plain_tiles(const PlainLayer &l) {
+    const u32 side = 16 * EACH;
+    return ((l.k + side) / side) * ((l.n + side - 1) / side);
 }

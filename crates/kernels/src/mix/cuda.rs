@@ -5,15 +5,10 @@ use super::{MixBackward, MixCache, MixForward, MixShape, Part};
 use crate::Error;
 use crate::cuda::{Column, Cuda, Grid, MAX_SHARED_BYTES, Mirror, kernel_arguments};
 use crate::mlp::CHUNK_ROWS;
+use crate::update::cuda::{FULL, GRAD_THREADS, tiles};
 
 /// Threads of a block that goes over rows.
 const ROW_THREADS: u32 = 128;
-/// Threads of a block that goes over gradients: four by four of a tile each.
-const GRAD_THREADS: u32 = 256;
-/// Side of a tile of gradients.
-const SIDE: usize = 64;
-/// Threads of a block that goes over parameters.
-const FLAT_THREADS: u32 = 128;
 /// Layers of all hypernetworks, at most.
 const LAYERS: usize = 7;
 
@@ -63,7 +58,7 @@ impl MixNet {
     /// [`Error::Shape`] for a mixer that shared memory has no room for.
     fn tile(&self, rows: usize) -> Result<u32, Error> {
         let fits = |tile| self.shared_bytes(tile).iter().all(|&bytes| bytes <= u64::from(MAX_SHARED_BYTES));
-        match (fits(32) && rows >= 32 * 132, fits(8)) {
+        match (fits(32) && rows >= 32 * FULL, fits(8)) {
             (true, _) => Ok(32),
             (false, true) => Ok(8),
             (false, false) => Err(too_wide(self)),
@@ -119,8 +114,8 @@ struct MixBackArgs {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct PlainLayer {
-    x: u64,
-    d: u64,
+    inputs: u64,
+    sums: u64,
     k: u32,
     n: u32,
     at: u32,
@@ -137,16 +132,7 @@ struct MixGradArgs {
     n_params: u32,
 }
 
-/// `TreeArgs` of `update/kernel.cu`.
-#[repr(C)]
-struct TreeArgs {
-    partials: u64,
-    grads: u64,
-    len: u32,
-    chunks: u32,
-}
-
-kernel_arguments!(MixArgs: 112, MixBackArgs: 160, MixGradArgs: 248, TreeArgs: 24);
+kernel_arguments!(MixArgs: 112, MixBackArgs: 160, MixGradArgs: 248);
 
 /// Columns `[R, width]` of what forward keeps, or of gradients of it.
 #[derive(Debug, Default)]
@@ -260,22 +246,24 @@ impl MixMemory {
             chunk_rows: CHUNK_ROWS as u32,
             n_params: len,
         };
+        let [fine, coarse] = tiles;
+        let kernels = gpu.kernels();
+        let few = coarse * chunks < FULL;
+        let (kernel, tiles) = if few { (&kernels.mix_grads_1, fine) } else { (&kernels.mix_grads_4, coarse) };
         let grid = Grid { blocks: (tiles as u32, chunks as u32, 1), threads: GRAD_THREADS, shared_bytes: 0 };
         // SAFETY: `layers` names columns of as many rows, and all tensors of the parameters once.
-        unsafe { gpu.launch("sum gradients of chunks", &gpu.kernels().mix_grads, grid, &args) }?;
+        unsafe { gpu.launch("sum gradients of chunks", kernel, grid, &args) }?;
         if chunks == 1 {
             return Ok(());
         }
-        let args = TreeArgs { partials, grads, len, chunks: chunks as u32 };
-        let grid =
-            Grid { blocks: (len.div_ceil(FLAT_THREADS), 1, 1), threads: FLAT_THREADS, shared_bytes: 0 };
-        // SAFETY: as above.
-        unsafe { gpu.launch("sum gradients", &gpu.kernels().update_tree, grid, &args) }
+        // SAFETY: both columns have just been made as long.
+        unsafe { gpu.add_chunks(partials, grads, len, chunks as u32) }
     }
 }
 
-/// The layers of all hypernetworks with their inputs and gradients, how many they are, and tiles of their gradients.
-fn layers(parts: &[Part], back: &MixBackArgs, state: u64) -> ([PlainLayer; LAYERS], usize, usize) {
+/// The layers of all hypernetworks with their inputs and gradients, how many they are, and tiles of their gradients, a thread one of
+/// them or four by four.
+fn layers(parts: &[Part], back: &MixBackArgs, state: u64) -> ([PlainLayer; LAYERS], usize, [usize; 2]) {
     let (tape, grad) = (&back.tape, &back.grad);
     // Activations of the hidden layer, gradients of it, and of the outputs.
     let rows = [
@@ -285,18 +273,19 @@ fn layers(parts: &[Part], back: &MixBackArgs, state: u64) -> ([PlainLayer; LAYER
         (tape.hv, grad.hv, back.d_total),
     ];
     let mut out = [PlainLayer::default(); LAYERS];
-    let (mut count, mut tiles) = (0, 0);
+    let (mut count, mut all) = (0, [0; 2]);
     for (part, (h, dz, d_out)) in parts.iter().zip(rows) {
         for l in part.shape.layers() {
-            let x = if l.index == 0 { state } else { h };
-            let d = if l.hidden { dz } else { d_out };
+            let inputs = if l.index == 0 { state } else { h };
+            let sums = if l.hidden { dz } else { d_out };
             let at = (part.range.start + l.weight) as u32;
-            out[count] = PlainLayer { x, d, k: l.k as u32, n: l.n as u32, at, unused: 0 };
+            out[count] = PlainLayer { inputs, sums, k: l.k as u32, n: l.n as u32, at, unused: 0 };
             count += 1;
-            tiles += (l.k + 1).div_ceil(SIDE) * l.n.div_ceil(SIDE);
+            all[0] += tiles(l.k, l.n, false, 1);
+            all[1] += tiles(l.k, l.n, false, 4);
         }
     }
-    (out, count, tiles)
+    (out, count, all)
 }
 
 fn row_grid(rows: usize, tile: u32, bytes: u64) -> Grid {

@@ -162,13 +162,17 @@ struct MixGradArgs {
 static_assert(sizeof(MixGradArgs) == 248, "MixGradArgs as in Rust");
 
 // Grid: tiles of all layers, chunks; 256 threads.
-KERNEL(mix_grads, MixGradArgs) {
+template <u32 EACH> INLINE void mix_grads(const MixGradArgs &args) {
     const u32 first = blockIdx.y * args.chunk_rows, count = min_(args.chunk_rows, args.rows - first);
     float *out = args.partials + (u64)blockIdx.y * args.n_params;
     u32 tile = blockIdx.x;
-    for (u32 l = 0; l < args.n_layers; l++) {
-        const u32 tiles = plain_tiles(args.layers[l].k, args.layers[l].n);
-        if (tile < tiles) return plain_grads(args.layers[l], tile, first, count, out);
+    for (u32 i = 0; i < args.n_layers; i++) {
+        const PlainLayer &l = args.layers[i];
+        const u32 tiles = plain_tiles<EACH>(l);
+        if (tile < tiles) return grads_tile<EACH>(l, l.k, l.n, tile, first, count, out + l.at);
         tile -= tiles;
     }
 }
+
+KERNEL(mix_grads_1, MixGradArgs) { mix_grads<1>(args); }
+KERNEL(mix_grads_4, MixGradArgs) { mix_grads<4>(args); }

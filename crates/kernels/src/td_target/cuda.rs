@@ -4,12 +4,11 @@ use super::cpu::named;
 use super::{Join, NextGroup, TdTarget, TdTargetScratch};
 use crate::cuda::{Column, Cuda, Grid, MAX_SHARED_BYTES, Mirror, Network, kernel_arguments};
 use crate::mix::cuda::{MixNet, too_wide};
+use crate::update::cuda::FULL;
 use crate::{Error, QShape};
 
 /// Threads of a block.
 const THREADS: u32 = 128;
-/// Blocks from which on each takes as many samples as a tile has rows; fewer, and each takes as many samples as fit one tile.
-const MANY_BLOCKS: usize = 132;
 
 const EACH: u32 = 0;
 const SUM: u32 = 1;
@@ -155,14 +154,15 @@ fn divide(
         }
         Some(bytes(groups, tile)).filter(|&bytes| bytes <= limit)
     };
-    let wide = if batch * agents as usize >= 32 * MANY_BLOCKS { fits(32) } else { None };
+    let wide = if batch * agents as usize >= 32 * FULL { fits(32) } else { None };
     let (tile, shared_bytes) = match wide {
         Some(bytes) => (32, bytes as u32),
         None => (8, fits(8).ok_or_else(|| no_room(mix))? as u32),
     };
     // Rows of one network that a sample has, at most.
     let rows = groups.iter().map(|g| g.n_agents / g.n_sets).max().unwrap_or(1);
-    let many = batch.div_ceil(tile as usize) >= MANY_BLOCKS;
+    // A device that is full gains by tiles without empty columns, another by more blocks.
+    let many = batch.div_ceil(tile as usize) >= FULL;
     let samples = if many { tile } else { (tile / rows).max(1) };
     Ok(Division { tile, samples, shared_bytes })
 }

@@ -13,7 +13,7 @@ pub(crate) const GRAD_THREADS: u32 = 256;
 /// Threads of a block that goes over samples or parameters.
 const FLAT_THREADS: u32 = 128;
 /// Blocks from which on a device is full.
-const FULL: usize = 132;
+pub(crate) const FULL: usize = 132;
 
 /// Activations of hidden layers on the device.
 #[repr(C)]

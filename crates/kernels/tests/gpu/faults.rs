@@ -314,7 +314,7 @@ fn a_chunk_that_is_too_long_is_found() {
         from: "count = min_(args.chunk_rows, args.rows - first);\n    float *out = args.partials + (u64)blockIdx.y * args.n_params;",
         to: "count = args.chunk_rows;\n    float *out = args.partials + (u64)blockIdx.y * args.n_params;",
     };
-    finds(&fault, "mixing_on_a_device_over_rows", "mix_grads: thread ");
+    finds(&fault, "mixing_on_a_device_over_rows", "mix_grads_");
 }
 
 /// The next tile of rows begins while the last one's actions are still chosen.

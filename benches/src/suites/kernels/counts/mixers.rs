@@ -1,10 +1,10 @@
 //! Counts of the mixing network of QMIX, and of targets that it mixes.
 
 use super::{
-    AGENTS, BARRIER, CACHED, Cost, FAR, NEXT, launch, layer, macs, params, pass, plus, shared_of, tile,
+    AGENTS, BARRIER, CACHED, Cost, FAR, LOAD, NEXT, launch, layer, macs, params, pass, plus, shared_of, tile,
     widths,
 };
-use crate::suites::kernels::predict::Launch;
+use crate::suites::kernels::predict::{H100, Launch};
 
 /// Width of the state of `simple_spread`, units that mix, and units of the hypernetworks.
 const STATE: f64 = 54.0;
@@ -96,14 +96,21 @@ pub fn mix(batch: usize, backward: bool) -> Vec<Launch> {
         4.0 * (b * (2.0 * kept() + 2.0 * agents + 1.0) + hyper_params()),
     );
     let all: Vec<(f64, f64)> = hyper_layers().concat();
-    let tiles: f64 = all.iter().map(|(k, n)| ((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil()).sum();
+    let tiles =
+        |side: f64| all.iter().map(|(k, n)| ((k + 1.0) / side).ceil() * (n / side).ceil()).sum::<f64>();
     let (chunks, chunk) = ((b / 256.0).ceil(), b.min(256.0));
+    // As the gradients of an update: one or sixteen a thread, with as many products a row, and eight loads or two.
+    let (name, tiles, each, wait) = if tiles(64.0) * chunks < H100.multiprocessors {
+        ("mix_grads_1", tiles(16.0), 7.0, LOAD)
+    } else {
+        ("mix_grads_4", tiles(64.0), 26.0, 2.0 * LOAD)
+    };
     let grads = launch(
-        "mix_grads",
+        name,
         tiles * chunks,
         256,
         0.0,
-        (8.0 * 26.0 * chunk, chunk * (26.0 + 20.0) + 400.0),
+        (8.0 * each * chunk, chunk * (each + wait) + 400.0),
         2.0 * b * hyper_macs(),
         4.0 * (b * (STATE + 2.0 * kept()) + chunks * hyper_params()),
     );
