@@ -363,14 +363,7 @@ impl Cuda {
         learner: &mut Resident,
         state: ResidentState<'_>,
     ) -> Result<(), Error> {
-        learner.check(&state)?;
-        let [a, b, c] = state.moments;
-        for (column, host) in learner.memory().into_iter().zip([state.params, state.target_params, a, b, c]) {
-            if !host.is_empty() {
-                column.upload(self, host)?;
-            }
-        }
-        Ok(())
+        learner.beside(state)?.try_for_each(|(column, host)| column.upload(self, host).map(|_| ()))
     }
 
     pub(crate) fn resident_get(
@@ -378,14 +371,7 @@ impl Cuda {
         learner: &mut Resident,
         state: ResidentState<'_>,
     ) -> Result<(), Error> {
-        learner.check(&state)?;
-        let [a, b, c] = state.moments;
-        for (column, host) in learner.memory().into_iter().zip([state.params, state.target_params, a, b, c]) {
-            if !host.is_empty() {
-                column.download(self, host)?;
-            }
-        }
-        Ok(())
+        learner.beside(state)?.try_for_each(|(column, host)| column.download(self, host))
     }
 
     pub(crate) fn resident_act(
@@ -442,10 +428,22 @@ impl Resident {
         Ok(())
     }
 
-    /// What outlives a step.
-    fn memory(&mut self) -> [&mut Column<f32>; 5] {
+    /// What outlives a step, each beside its place on the host; without those that the host leaves out.
+    fn beside<'a>(
+        &'a mut self,
+        state: ResidentState<'a>,
+    ) -> Result<impl Iterator<Item = (&'a mut Column<f32>, &'a mut [f32])>, Error> {
+        self.check(&state)?;
         let [a, b, c] = &mut self.moments;
-        [&mut self.params, &mut self.target_params, a, b, c]
+        let [x, y, z] = state.moments;
+        let all = [
+            (&mut self.params, state.params),
+            (&mut self.target_params, state.target_params),
+            (a, x),
+            (b, y),
+            (c, z),
+        ];
+        Ok(all.into_iter().filter(|(_, host)| !host.is_empty()))
     }
 
     fn form(&self, group: usize) -> Form<'_> {
