@@ -6,8 +6,9 @@
 use coact_kernels::{
     Act, ActScratch, Activation, Backend, CellBackward, CellCache, CellForward, CellKind, CellShape, Clip,
     ConvBackward, ConvCache, ConvForward, ConvShape, CpuOptions, Exploration, GroupBatch, Join, Loss,
-    MixBackward, MixCache, MixForward, MixShape, Mixer, MlpCache, NextGroup, OptimStep, QShape, Rule,
-    TdTarget, TdTargetScratch, Update, UpdateScratch,
+    MixBackward, MixCache, MixForward, MixShape, Mixer, MlpCache, MlpShape, NextGroup, OptimStep, QShape,
+    RecurrentBackward, RecurrentCache, RecurrentForward, RecurrentShape, Rule, TdTarget, TdTargetScratch,
+    Update, UpdateScratch,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -257,15 +258,58 @@ impl Grids {
     }
 }
 
+/// Sequences through whole recurrent networks, forward and backward.
+struct Nets {
+    encoder: MlpShape,
+    head: MlpShape,
+    steps: Steps,
+    params: Vec<f32>,
+    grads: Vec<f32>,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    d_output: Vec<f32>,
+}
+
+impl Nets {
+    fn new(kind: CellKind, steps: usize, rows: usize) -> Self {
+        let layers = |input, hidden, output| MlpShape {
+            input,
+            hidden,
+            output,
+            activation: Activation::Relu,
+            layer_norm: true,
+        };
+        let (n, steps) = (steps * rows, Steps::new(kind, steps, rows));
+        let (encoder, head) = (layers(6, vec![16], steps.shape.gate_width()), layers(32, vec![8], 4));
+        let p = RecurrentShape { encoder: &encoder, cell: steps.shape, head: &head }.param_count();
+        let (params, grads) = (vec![0.01; p], vec![0.0; p]);
+        let (input, output, d_output) = (vec![0.3; n * 6], vec![0.0; n * 4], vec![0.1; n * 4]);
+        Self { encoder, head, steps, params, grads, input, output, d_output }
+    }
+
+    fn round(&mut self, backend: &mut Backend, cache: &mut RecurrentCache) {
+        let Self { encoder, head, steps, params, grads, input, output, d_output } = self;
+        let Steps { shape: cell, steps, rows, memory, is_first, .. } = steps;
+        let (shape, steps, rows) = (RecurrentShape { encoder, cell: *cell, head }, *steps, *rows);
+        let call = RecurrentForward { shape, params, steps, rows, input, is_first, memory, output };
+        backend.recurrent_forward(cache, call).unwrap();
+        let call = RecurrentBackward { shape, params, input, d_output, grads, d_input: None };
+        backend.recurrent_backward(cache, call).unwrap();
+    }
+}
+
 fn cells_and_convolutions(backend: &mut Backend) {
     for (steps, rows) in [(20, 100), (2, 300), (1, 5)] {
         let [mut gru, mut lstm] = [CellKind::Gru, CellKind::Lstm].map(|kind| Steps::new(kind, steps, rows));
         let mut grids = Grids::new(steps * rows);
+        let mut nets = [CellKind::Gru, CellKind::Lstm].map(|kind| Nets::new(kind, steps, rows));
         let (mut cell_cache, mut conv_cache) = (CellCache::new(), ConvCache::new());
+        let mut net_cache = RecurrentCache::new();
         let mut round = || {
             gru.round(backend, &mut cell_cache);
             lstm.round(backend, &mut cell_cache);
             grids.round(backend, &mut conv_cache);
+            nets.iter_mut().for_each(|net| net.round(backend, &mut net_cache));
         };
         assert!(taken(&mut round) > 0, "the counter does not count");
         let later = taken(|| (0..5).for_each(|_| round()));

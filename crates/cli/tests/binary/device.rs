@@ -166,7 +166,7 @@ fn recurrent_training_on_a_device_ends_in_the_checkpoint_of_the_processor() {
             args
         };
         let want = last_json(&succeed(dir, &args("cpu", "cpu")))["params_hash"].clone();
-        let got = hash_after(20, &under(stand_in, dir, &args("gpu", "cuda"), &[]));
+        let got = hash_after(16, &under(stand_in, dir, &args("gpu", "cuda"), &[]));
         assert_eq!(got, want, "{preset}: {more:?}");
         let checkpoint = |out| {
             let all = std::fs::read_dir(dir.join(out).join("checkpoints")).unwrap();

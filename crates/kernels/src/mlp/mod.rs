@@ -86,8 +86,14 @@ impl MlpCache {
 
     /// Notes a forward pass.
     pub(crate) fn begin(&mut self, shape: &MlpShape, rows: usize, on_device: bool) {
-        if self.shape.as_ref() != Some(shape) {
-            self.shape = Some(shape.clone());
+        match &mut self.shape {
+            // Without taking memory again.
+            Some(own) => {
+                let mut hidden = std::mem::take(&mut own.hidden);
+                hidden.clone_from(&shape.hidden);
+                *own = MlpShape { hidden, ..*shape };
+            }
+            None => self.shape = Some(shape.clone()),
         }
         (self.rows, self.on_device) = (rows, on_device);
     }

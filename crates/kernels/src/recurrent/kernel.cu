@@ -7,9 +7,13 @@
 //   forward: G H H multiply-adds, G H exponentials; reads 4 G H bytes, writes 4 (G + 2) H (GRU) or 4 (G + 3) H (LSTM);
 //   backward: G H H multiply-adds; reads 4 (G + 3) H or 4 (G + 4) H bytes, writes 4 * 2 G H (GRU) or 4 G H (LSTM);
 //   gradients of the weights: G H H multiply-adds.
-// Barriers a step: one forward, two backward. Loads a multiply-add: forward, a thread has all gates of one unit for four
-// rows, so that one load of 16 bytes from shared memory and G weights of 4 bytes make 4 G multiply-adds; backward, one such
-// load and one weight make 4. Weights come from the caches: neighboring threads read neighboring units.
+// Barriers a step: one forward, two backward. Weights come from the caches: neighboring threads read neighboring units.
+//
+// A block has H ROWS / 4 items, one a thread, of four rows of one unit. Instructions of an item and step: forward, H turns of
+// one load of 16 bytes from shared memory, G of 4 bytes of weights, 4 G multiply-adds and some two others, then four rows of
+// gates of some 30 a nonlinearity (G of a GRU, G + 1 of an LSTM) and G loads and G + 2 (+ 1) stores; backward, four rows of
+// some 50, then G H turns of one load of 16 bytes, one weight, 4 multiply-adds and half another. What one step leaves to the
+// next is a chain of H (forward) or G H (backward) multiply-adds, so that T steps take at least that many of them in a row.
 #pragma once
 #include "cuda/grads.cuh"
 
