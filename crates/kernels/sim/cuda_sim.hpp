@@ -121,6 +121,9 @@ inline void mma(void *const *lanes) {
 }
 } // namespace sim
 
+// Where lanes that went different ways must be together again, which `collective` finds out.
+inline void __syncwarp() {}
+
 // mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32, in place.
 inline void mma_tf32(float *c, const unsigned *a, const unsigned *b) {
     sim::Mma mine = {c, a, b};

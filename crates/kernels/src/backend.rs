@@ -95,7 +95,8 @@ impl Backend {
         Ok(Backend::Cuda(Box::new(Cuda::new(ordinal, Cpu::new(options)?)?)))
     }
 
-    /// How exact kernels are to be; [`Precision::Strict`] where nothing is said.
+    /// How exact kernels are to be; [`Precision::Strict`] where nothing is said. To be said before anything is kept on the
+    /// device: a resident learner goes on as it began.
     ///
     /// # Errors
     /// [`Error::FastOnCpu`] for [`Precision::Fast`] on the processor, which has none but strict kernels.

@@ -10,6 +10,7 @@ mod gpu {
     mod act;
     mod driver;
     mod fast;
+    mod fast_update;
     mod faults;
     mod mix;
     mod recurrent;

@@ -200,13 +200,13 @@ fn a_run_on_a_device_is_repeated_and_resumed_to_the_same_bits() {
     }
 }
 
-/// In every order of threads and after a resume the same bits, which are not those of strict kernels; the run says so.
+/// In another order of threads and after a resume the same bits, which are not those of strict kernels; the run says so.
 #[test]
 fn a_fast_run_on_a_device_is_named_repeated_and_resumed() {
     let Some(stand_in) = stand_in() else { return };
     let dir = folder();
     let dir = dir.path();
-    // As many rows as fast kernels begin with; the last of two vector steps is acted upon what the first ones learned.
+    // Rows of acting and of updates are as many as fast kernels begin with.
     let run = |out: &str, precision: &str, order: &str| {
         let mut args =
             vec!["train", "spread-vdn", "--json", "--threads", "1", "--out", out, "--device", "cuda"];
@@ -214,7 +214,7 @@ fn a_fast_run_on_a_device_is_named_repeated_and_resumed() {
         for setting in [
             "hidden=[32]",
             "n_envs=750",
-            "batch_size=8",
+            "batch_size=750",
             "learning_starts=750",
             "update_every=1",
             "eval_every=0",
@@ -236,12 +236,10 @@ fn a_fast_run_on_a_device_is_named_repeated_and_resumed() {
         std::fs::read(dir.join(out).join("checkpoints/step-000000003000/environment.bin")).unwrap()
     };
     assert!(world("fast") != world("strict"));
+    assert_ne!(fast["params_hash"], strict["params_hash"]);
     assert_ne!(fast["config_hash"], strict["config_hash"]);
-    for order in ["1", "3"] {
-        let out = format!("fast{order}");
-        assert_eq!(run(&out, "fast", order)["params_hash"], fast["params_hash"]);
-        assert!(world(&out) == world("fast"));
-    }
+    assert_eq!(run("shuffled", "fast", "3")["params_hash"], fast["params_hash"]);
+    assert!(world("shuffled") == world("fast"));
     let last = world("fast");
     let resume = |device| {
         let args = ["train", "--resume", "fast", "--device", device, "--quiet", "--json", "--threads", "1"];

@@ -139,6 +139,7 @@ INLINE void product_(const float *x, u32 k_len, const float *w, const float *bia
         inputs_<EACH>(x + EACH * i, k, k_len, LD, a[0]);
         inputs_<EACH>(x + EACH * i, k + 1, k_len, LD, a[1]);
         weights_<TILES, BACK>(w, k, k_len, first + loaded, n, vectors, b);
+        __syncwarp();
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
             const u32 columns[2] = {b[0][t], b[1][t]};

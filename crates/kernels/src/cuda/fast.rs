@@ -9,6 +9,11 @@ const MULTIPROCESSORS: usize = 132;
 /// few microseconds of latency whatever computes it.
 const NARROWEST: u32 = 32;
 
+/// Whether every multiprocessor gets a tile of `tile` rows.
+pub(crate) fn fills_device(rows: usize, tile: u32) -> bool {
+    rows >= tile as usize * MULTIPROCESSORS
+}
+
 impl Network {
     /// Rows of a tile on matrix units, of which `rows` rows are to be computed; none where strict code is used all the same:
     ///
@@ -20,13 +25,14 @@ impl Network {
     /// | 32 or more | more | 32 |
     /// | two buffers of 16 rows do not fit | any | strict |
     pub(crate) fn fast_tile(&self, rows: usize) -> Option<u32> {
+        let fits = |tile: u32| fills_device(rows, tile) && self.shared_bytes(tile) <= SHARED_BYTES;
+        [32, 16].into_iter().find(|&tile| self.is_wide() && fits(tile))
+    }
+
+    /// Whether every hidden layer, and there is one, has units enough.
+    pub(crate) fn is_wide(&self) -> bool {
         let hidden = &self.width[1..self.n_layers as usize];
-        if hidden.iter().min().is_none_or(|&narrowest| narrowest < NARROWEST) {
-            return None;
-        }
-        let takes =
-            |tile: u32| rows >= tile as usize * MULTIPROCESSORS && self.shared_bytes(tile) <= SHARED_BYTES;
-        [32, 16].into_iter().find(|&tile| takes(tile))
+        hidden.iter().min().is_some_and(|&narrowest| narrowest >= NARROWEST)
     }
 }
 

@@ -13,6 +13,8 @@ mod memory;
 mod special;
 
 #[cfg(feature = "cuda")]
+pub(crate) use fast::fills_device;
+#[cfg(feature = "cuda")]
 pub use gpu::Cuda;
 #[cfg(feature = "cuda")]
 pub(crate) use gpu::{

@@ -520,7 +520,7 @@ impl Resident {
     /// What rows are told, but for where samples lie.
     pub(super) fn rows_args(&mut self, gpu: &Cuda, batch: usize) -> Result<RowsArgs, Error> {
         let forms = (0..self.groups.len()).map(|g| self.form(g));
-        let layout = Layout::of(forms, batch, self.config.double_q)?;
+        let layout = Layout::of(forms, batch, self.config.double_q, gpu.precision())?;
         shared_out(&self.plans, &layout, &mut self.host_rows);
         let (samples, q_at, row_at) = (layout.samples, layout.q_at, layout.row_at);
         self.layout = Some(layout);
@@ -553,11 +553,10 @@ impl Resident {
 
     /// Launches everything up to the gradients of chunks.
     pub(super) fn gradients(&self, gpu: &Cuda, args: &RowsArgs) -> Result<(), Error> {
-        if let Some(layout) = &self.layout {
-            // SAFETY: the plans made columns as long as the shapes need, and those of the batch were checked.
-            unsafe { gpu.go_over_rows(layout, args) }?;
-        }
-        self.plans.iter().try_for_each(|plan| gpu.sum_chunks(plan))
+        let Some(layout) = &self.layout else { return Ok(()) };
+        // SAFETY: the plans made columns as long as the shapes need, and those of the batch were checked.
+        unsafe { gpu.go_over_rows(layout, args) }?;
+        self.plans.iter().try_for_each(|plan| gpu.sum_chunks(layout, plan))
     }
 
     /// What the end of a step is given. Without plans the gradients are those that are there.

@@ -243,6 +243,8 @@ pub(crate) struct Plan {
     pub(crate) chunks: u32,
     /// Blocks that sum the gradients of a chunk, where a thread has one of a tile, and four by four.
     pub(crate) tiles: [u32; 2],
+    /// Blocks that do so on matrix units.
+    fast_tiles: u32,
     len: u32,
 }
 
@@ -267,13 +269,14 @@ impl Cuda {
             count_valid(group, &mut memory.host_valid);
             memory.plans.push(on_device.plan(self, group, batch, &memory.host_valid)?);
         }
-        let layout = Layout::of(call.groups.iter().map(form_of), batch, call.double_q)?;
+        let forms = call.groups.iter().map(form_of);
+        let layout = Layout::of(forms, batch, call.double_q, self.precision())?;
         shared_out(&memory.plans, &layout, &mut memory.host_rows);
         let args = memory.rows_args(self, call, &layout)?;
         // SAFETY: the groups hold addresses of columns that live in `memory`, as long as the shapes need.
         unsafe { self.go_over_rows(&layout, &args) }?;
         for plan in &memory.plans {
-            self.sum_chunks(plan)?;
+            self.sum_chunks(&layout, plan)?;
             self.sum_tree(plan)?;
         }
         memory.priority.download(self, call.priority)?;
@@ -296,18 +299,26 @@ impl Cuda {
     /// Every address in `args`, and in the groups that it leads to, is of a column as long as the shapes need.
     pub(crate) unsafe fn go_over_rows(&self, layout: &Layout, args: &RowsArgs) -> Result<(), Error> {
         let kernels = self.kernels();
-        let kernel = if layout.tile == 32 { &kernels.update_rows_32 } else { &kernels.update_rows_8 };
+        let kernel = match (layout.fast, layout.tile) {
+            (false, 32) => &kernels.update_rows_32,
+            (false, _) => &kernels.update_rows_8,
+            (true, 32) => &kernels.update_rows_fast_32,
+            (true, _) => &kernels.update_rows_fast_16,
+        };
         // SAFETY: promised by the caller.
         unsafe { self.launch("go over rows", kernel, layout.grid(), args) }
     }
 
     /// Gradients of a group's chunks.
-    pub(crate) fn sum_chunks(&self, plan: &Plan) -> Result<(), Error> {
-        let Plan { nets, chunks, tiles: [fine, coarse], .. } = *plan;
+    pub(crate) fn sum_chunks(&self, layout: &Layout, plan: &Plan) -> Result<(), Error> {
+        let Plan { nets, chunks, tiles: [fine, coarse], fast_tiles, .. } = *plan;
         let kernels = self.kernels();
         let few = ((coarse * chunks * nets) as usize) < FULL;
-        let (kernel, tiles) =
-            if few { (&kernels.update_grads_1, fine) } else { (&kernels.update_grads_4, coarse) };
+        let (kernel, tiles) = match (layout.fast, few) {
+            (true, _) => (&kernels.update_grads_fast, fast_tiles),
+            (false, true) => (&kernels.update_grads_1, fine),
+            (false, false) => (&kernels.update_grads_4, coarse),
+        };
         let grid = Grid { blocks: (tiles, chunks, nets), threads: GRAD_THREADS, shared_bytes: 0 };
         // SAFETY: `Plan::new` made every column as long as the shapes need, and those of the caller were checked.
         unsafe { self.launch("sum gradients of chunks", kernel, grid, &plan.grads) }
@@ -458,6 +469,7 @@ impl Plan {
             nets: nets as u32,
             chunks: chunks as u32,
             tiles: [tiles(1), tiles(4)],
+            fast_tiles: mlp.layers().map(|l| fast_tiles(l.k, l.n, l.norm.is_some())).sum::<usize>() as u32,
             len: len as u32,
         })
     }
@@ -535,4 +547,9 @@ pub(crate) fn form_of<'a>(group: &GroupBatch<'a>) -> Form<'a> {
 /// and one for a norm.
 pub(crate) fn tiles(k: usize, n: usize, norm: bool, each: usize) -> usize {
     (k + 1).div_ceil(16 * each) * n.div_ceil(16 * each) + usize::from(norm)
+}
+
+/// Blocks that do so on matrix units, 64 by 64 each; biases cost none.
+fn fast_tiles(k: usize, n: usize, norm: bool) -> usize {
+    k.div_ceil(64) * n.div_ceil(64) + usize::from(norm)
 }

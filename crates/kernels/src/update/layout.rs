@@ -1,8 +1,8 @@
 //! How blocks share out the rows of a gradient step on a GPU, and what of shared memory is for what.
 
 use super::cuda::Form;
-use crate::Error;
-use crate::cuda::{Grid, MOST_SHARED_BYTES, Network};
+use crate::cuda::{Grid, MOST_SHARED_BYTES, Network, fills_device};
+use crate::{Error, Precision};
 
 /// Rows of all agents from which on tiles of 32 fill a device.
 const MANY_ROWS: usize = 32 * 132;
@@ -21,8 +21,10 @@ pub(crate) struct Shares {
 /// Blocks of whole samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Rows of a tile, 8 or 32.
+    /// Rows of a tile: 8 or 32; 16 or 32 on matrix units.
     pub(crate) tile: u32,
+    /// Whether layers and gradients of weights are computed on matrix units.
+    pub(crate) fast: bool,
     /// Samples of a block.
     pub(crate) samples: u32,
     /// Of each group.
@@ -39,7 +41,8 @@ pub(crate) struct Layout {
 const KNOWN: usize = 4;
 
 impl Layout {
-    /// The layout for `batch` samples of these groups.
+    /// The layout for `batch` samples of these groups. In fast mode matrix units are used where all networks are wide enough
+    /// for them, there is a tile for every multiprocessor, and its buffers leave room for a second block; else strict code.
     ///
     /// # Errors
     /// [`Error::Shape`] for networks too wide for the shared memory of a block.
@@ -47,9 +50,19 @@ impl Layout {
         forms: impl Iterator<Item = Form<'a>> + Clone,
         batch: usize,
         double_q: bool,
+        precision: Precision,
     ) -> Result<Self, Error> {
         let most_rows = forms.clone().map(|f| batch * f.n_agents / f.n_sets).max().unwrap_or(0);
         let with = |tile, in_lockstep| Self::with(forms.clone(), batch, double_q, tile, in_lockstep);
+        let networks = forms.clone().map(|f| Network::new(f.shape)).collect::<Result<Vec<_>, _>>()?;
+        if precision == Precision::Fast && networks.iter().all(Network::is_wide) {
+            for (tile, in_lockstep) in [(32, true), (32, false), (16, false)] {
+                let own = with(tile, in_lockstep)?;
+                if fills_device(most_rows, tile) && own.shared_bytes as usize <= ROOMY {
+                    return Ok(Self { fast: true, ..own });
+                }
+            }
+        }
         if most_rows >= MANY_ROWS {
             let wide = with(32, true)?;
             if wide.shared_bytes as usize <= ROOMY {
@@ -97,6 +110,7 @@ impl Layout {
         let floats = nets + values + KNOWN * samples * agents;
         Ok(Self {
             tile,
+            fast: false,
             samples: samples as u32,
             groups,
             q_at: nets as u32,
@@ -123,7 +137,8 @@ mod tests {
         (n_agents, n_sets, n_critics): (usize, usize, usize),
         batch: usize,
     ) -> Result<Layout, Error> {
-        Layout::of(std::iter::once(Form { shape, n_agents, n_sets, n_critics }), batch, true)
+        let form = Form { shape, n_agents, n_sets, n_critics };
+        Layout::of(std::iter::once(form), batch, true, Precision::Strict)
     }
 
     #[test]
@@ -150,5 +165,27 @@ mod tests {
         assert_eq!(layout(&small, (40, 1, 1), 7).unwrap().samples, 1);
         let error = layout(&shape(vec![1000], 1000), (1, 1, 2), 1).unwrap_err().to_string();
         assert!(error.contains("use narrower layers") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn matrix_units_are_for_wide_layers_and_large_batches() {
+        for (hidden, n_critics, batch, expected) in [
+            (&[64, 64][..], 1, 1408, (true, 32, 3)),
+            (&[64, 64], 1, 1407, (true, 16, 1)),
+            (&[64, 64], 1, 704, (true, 16, 1)),
+            (&[64, 64], 1, 703, (false, 8, 3)),
+            (&[31], 1, 65_536, (false, 32, 3)),
+            (&[], 1, 65_536, (false, 32, 3)),
+            // Passes one after another, where all at once would leave room for no second block; then smaller tiles.
+            (&[128, 128], 2, 65_536, (true, 32, 1)),
+            (&[512, 512], 1, 65_536, (true, 16, 1)),
+            (&[640], 1, 65_536, (false, 8, 1)),
+        ] {
+            let shape = QShape::new(18, hidden.to_vec(), 5, Activation::Relu, false, false);
+            let form = Form { shape: &shape, n_agents: 3, n_sets: 1, n_critics };
+            let layout = Layout::of(std::iter::once(form), batch, true, Precision::Fast).unwrap();
+            let got = (layout.fast, layout.tile, layout.groups[0].passes);
+            assert_eq!(got, expected, "{hidden:?}, batch {batch}");
+        }
     }
 }

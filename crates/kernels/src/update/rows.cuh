@@ -147,7 +147,7 @@ template <int LD> INLINE Known known_of(const RowsArgs &args, const RowsGroup &g
 }
 
 // Values of all rows of a group of samples `first..first + n`.
-template <int ROWS>
+template <int ROWS, class Product>
 INLINE void values_of(const RowsArgs &args, const RowsGroup &g, u32 first, u32 n, float *memory, Known *rows) {
     const int LD = Tile<ROWS>::LD;
     const Network &net = g.net;
@@ -170,7 +170,7 @@ INLINE void values_of(const RowsArgs &args, const RowsGroup &g, u32 first, u32 n
                     memory[lane * stride + k * LD + r] = from ? from[k] : 0.0f;
                 }
                 __syncthreads();
-                const u32 at = forward<ROWS>(net, nets, memory, stride, count);
+                const u32 at = forward<ROWS, Product>(net, nets, memory, stride, count);
                 for (u32 i = threadIdx.x; i < nets.count() * out * ROWS; i += blockDim.x) {
                     const u32 lane = i / (out * ROWS), j = i / ROWS % out, r = i % ROWS;
                     const u32 pass = lane / nets.passes * all + nets.pass_of(lane);
@@ -362,7 +362,7 @@ struct Backs {
 };
 
 // y = d w^T of all networks.
-template <int ROWS> INLINE void dense_back(const Backs &nets, const Layer &l, const float *d, float *y, u32 stride) {
+template <int ROWS> INLINE void dense_back(Strict, const Backs &nets, const Layer &l, const float *d, float *y, u32 stride) {
     const int LD = Tile<ROWS>::LD, GROUPS = Tile<ROWS>::GROUPS, COLUMNS = Tile<ROWS>::COLUMNS;
     const u32 each = GROUPS * ((l.k + COLUMNS - 1) / COLUMNS), items = each * nets.count;
     for (u32 item = threadIdx.x; item < items; item += blockDim.x) {
@@ -432,7 +432,7 @@ INLINE float output_grad(const RowsGroup &g, const Known &known, u32 critic, u32
 }
 
 // Gradients of all layers' sums, of a group's rows of samples `first..first + n`.
-template <int ROWS>
+template <int ROWS, class Product>
 INLINE void gradients_of(const RowsGroup &g, u32 first, u32 n, float *memory, const Known *rows) {
     const int LD = Tile<ROWS>::LD;
     const Network &net = g.net;
@@ -461,7 +461,7 @@ INLINE void gradients_of(const RowsGroup &g, u32 first, u32 n, float *memory, co
                 const Layer layer = layer_at(net, index, &before);
                 const u32 k = layer.k;
                 before -= k; // that of the layer below
-                dense_back<ROWS>(nets, layer, here, there, stride);
+                dense_back<ROWS>(Product(), nets, layer, here, there, stride);
                 __syncthreads();
                 for (u32 i = threadIdx.x; i < nets.count * k * count; i += blockDim.x) {
                     const u32 lane = i / (k * count), of = i % (k * count);
@@ -491,13 +491,13 @@ INLINE void gradients_of(const RowsGroup &g, u32 first, u32 n, float *memory, co
 }
 
 // Block `block` of all: `args.samples` samples of every group.
-template <int ROWS> INLINE void rows_of_step(const RowsArgs &args, StepIo *io, u32 block) {
+template <int ROWS, class Product = Strict> INLINE void rows_of_step(const RowsArgs &args, StepIo *io, u32 block) {
     DYNAMIC_SHARED(float, memory);
     const u32 first = block * args.samples, n = min_(args.samples, args.batch - first);
     Known *rows = (Known *)(memory + args.row_at);
     for (u32 i = 0; i < args.n_groups; i++) {
         const RowsGroup &g = args.groups[i];
-        values_of<ROWS>(args, g, first, n, memory, rows + g.first_agent * args.samples);
+        values_of<ROWS, Product>(args, g, first, n, memory, rows + g.first_agent * args.samples);
     }
     for (u32 i = threadIdx.x; i < n; i += blockDim.x) {
         if (args.sum_mixer)
@@ -508,6 +508,6 @@ template <int ROWS> INLINE void rows_of_step(const RowsArgs &args, StepIo *io, u
     __syncthreads();
     for (u32 i = 0; i < args.n_groups; i++) {
         const RowsGroup &g = args.groups[i];
-        gradients_of<ROWS>(g, first, n, memory, rows + g.first_agent * args.samples);
+        gradients_of<ROWS, Product>(g, first, n, memory, rows + g.first_agent * args.samples);
     }
 }

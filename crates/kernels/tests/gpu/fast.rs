@@ -8,7 +8,7 @@ use coact_kernels::{
 };
 
 /// Unit roundoff of tf32: ten bits of mantissa are stored, one is implied.
-const ROUNDOFF: f64 = 1.0 / 2048.0;
+pub const ROUNDOFF: f64 = 1.0 / 2048.0;
 
 /// Rows for tiles of 16, the last one not full.
 const ROWS_16: usize = 16 * 132 + 5;
@@ -16,7 +16,7 @@ const ROWS_16: usize = 16 * 132 + 5;
 /// Rows for tiles of 32, the last one not full.
 const ROWS_32: usize = 32 * 132 + 7;
 
-fn backend(precision: Precision) -> Backend {
+pub fn backend(precision: Precision) -> Backend {
     Backend::cuda(0, CpuOptions::default()).unwrap().with_precision(precision).unwrap()
 }
 

@@ -152,6 +152,18 @@ fn a_wrong_index_into_a_fragment_is_found() {
     finds(&fault, "fast_values_on_a_device", "over");
 }
 
+/// Gradients of two inputs are swapped.
+#[test]
+fn a_wrong_index_into_a_gradient_is_found() {
+    let fault = Fault {
+        name: "wrong-gradient",
+        file: "src/update/fast.cuh",
+        from: "own_k + 2 * part + half, column",
+        to: "own_k + 2 * half + part, column",
+    };
+    finds(&fault, "fast_gradients_on_a_device", "over");
+}
+
 /// Inputs past the last one are not zeros.
 #[test]
 fn a_fragment_that_is_not_padded_is_found() {

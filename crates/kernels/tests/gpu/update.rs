@@ -38,7 +38,7 @@ fn noise(s: &mut Stream, n: usize) -> Vec<f32> {
     (0..n).map(|_| s.range(-1.0, 1.0)).collect()
 }
 
-fn group(
+pub fn group(
     shape: QShape,
     n_agents: usize,
     n_sets: usize,
@@ -87,7 +87,7 @@ fn group(
 }
 
 impl Case {
-    fn new(mixer: Mixer, loss: Loss, double_q: bool, batch: usize) -> (Self, Stream) {
+    pub fn new(mixer: Mixer, loss: Loss, double_q: bool, batch: usize) -> (Self, Stream) {
         let mut s = Stream::new(3, Purpose::Init, 0, 0);
         let case = Case {
             groups: Vec::new(),
@@ -102,7 +102,8 @@ impl Case {
         (case, s)
     }
 
-    fn run(&mut self, backend: &mut Backend, scratch: &mut UpdateScratch) -> Result<Vec<u32>, Error> {
+    /// Lets `with` have the call; returns what it says, and priorities.
+    pub fn call<T>(&mut self, with: impl FnOnce(Update<'_, '_>) -> T) -> (T, Vec<f32>) {
         let mut priority = vec![-1.0; self.batch];
         let mut groups: Vec<_> = self
             .groups
@@ -124,20 +125,23 @@ impl Case {
                 valid: &g.valid,
             })
             .collect();
-        let stats = backend.update(
-            scratch,
-            Update {
-                groups: &mut groups,
-                batch: self.batch,
-                weight: &self.weight,
-                team_reward: &self.team_reward,
-                team_discount: &self.team_discount,
-                double_q: self.double_q,
-                mixer: self.mixer,
-                loss: self.loss,
-                priority: &mut priority,
-            },
-        )?;
+        let said = with(Update {
+            groups: &mut groups,
+            batch: self.batch,
+            weight: &self.weight,
+            team_reward: &self.team_reward,
+            team_discount: &self.team_discount,
+            double_q: self.double_q,
+            mixer: self.mixer,
+            loss: self.loss,
+            priority: &mut priority,
+        });
+        (said, priority)
+    }
+
+    pub fn run(&mut self, backend: &mut Backend, scratch: &mut UpdateScratch) -> Result<Vec<u32>, Error> {
+        let (stats, priority) = self.call(|update| backend.update(scratch, update));
+        let stats = stats?;
         let stats = [stats.loss, stats.q_mean, stats.td_abs_mean, stats.target_mean];
         let grads = self.groups.iter().flat_map(|g| &g.grads);
         Ok(grads.chain(&priority).chain(&stats).map(|v| v.to_bits()).collect())

@@ -40,6 +40,15 @@ pub const NOT_MODELLED: &[(&str, &str)] = &[
     ("roofline_fma", "it is the limit that others are held against"),
     ("roofline_copy", "it is the limit that others are held against"),
     ("replay_admit", "it runs once a call, over rows that are new, not once a step"),
+    (
+        "update_rows_fast_16",
+        "gradient steps in fast mode are not counted yet; its layers are those of act_fast_16",
+    ),
+    (
+        "update_rows_fast_32",
+        "gradient steps in fast mode are not counted yet; its layers are those of act_fast_32",
+    ),
+    ("update_grads_fast", "gradient steps in fast mode are not counted yet"),
     ("optim_clip", "only where values or tensors are clipped, which no measured learner does"),
 ];
 
