@@ -5,15 +5,19 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use coact_kernels::{Activation, Backend, CpuOptions, Device, LaunchTime, QShape, StepForm};
+use coact_kernels::{
+    Activation, Backend, CellKind, CellShape, CpuOptions, Device, LaunchTime, QShape, StepForm,
+};
 use serde_json::{Value, json};
 
 use super::Run;
 use super::work::{Drawn, Rolling, STEPS, Steps, Training};
 use crate::contest::{Contest, PeerCall, Run as Calls, Unit, median, params, spread};
 use crate::suites::act::Acting;
+use crate::suites::kernels::cases::{mix_on, targets_on};
 use crate::suites::kernels::predict::{self, H100, Launch};
-use crate::suites::network::{AGENTS, OBS, q_shape};
+use crate::suites::network::{AGENTS, OBS, OnBackend, q_shape};
+use crate::suites::recurrent::cell_on;
 use crate::suites::update::Updating;
 
 /// Calls before anything is timed.
@@ -24,6 +28,7 @@ enum Work {
     Act(Box<Acting>),
     Update(Box<Updating>),
     Learn(Box<Training>),
+    Other(Backend, OnBackend),
 }
 
 impl Work {
@@ -32,6 +37,7 @@ impl Work {
             Self::Act(work) => work.calls(calls),
             Self::Update(work) => work.calls(calls),
             Self::Learn(work) => work.calls(calls),
+            Self::Other(backend, work) => work(backend, calls),
         }
     }
 
@@ -40,6 +46,7 @@ impl Work {
             Self::Act(work) => &mut work.backend,
             Self::Update(work) => &mut work.backend,
             Self::Learn(work) => &mut work.backend,
+            Self::Other(backend, _) => backend,
         }
     }
 }
@@ -75,14 +82,33 @@ struct Call {
     /// Rows or samples.
     n: usize,
     predicted: Vec<Launch>,
-    /// Draws of a learner that stays on the device; none for other calls.
-    draws: Option<Drawn>,
+    kind: Kind,
+}
+
+/// How a call is made.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// By its name.
+    Named,
+    /// As steps of a learner that stays on the device.
+    Steps(Drawn),
+    /// As it is, on any backend.
+    Any(fn(usize) -> OnBackend),
+}
+
+/// A GRU of 64 units over 26 steps, forward and back through time.
+fn gru(rows: usize) -> OnBackend {
+    cell_on(CellShape { kind: CellKind::Gru, width: 64 }, 26, rows, true)
 }
 
 impl Call {
     /// The call on the device of the run; a learner makes `steps` gradient steps at a time.
     fn work(&self, run: &Run, steps: usize) -> Result<Work, String> {
-        let Some(draws) = self.draws else { return work(self.name, self.n, AGENTS, 64, run.device, 1) };
+        let draws = match self.kind {
+            Kind::Named => return work(self.name, self.n, AGENTS, 64, run.device, 1),
+            Kind::Any(make) => return Ok(Work::Other(backend(run.device, 1)?, make(self.n))),
+            Kind::Steps(draws) => draws,
+        };
         let how = Steps { a_call: steps, draws, form: StepForm::Graph };
         let training = Training::new(q_shape(), self.n, how, run.small(), backend(run.device, 1)?)?;
         Ok(Work::Learn(Box::new(training)))
@@ -93,7 +119,7 @@ impl Call {
 fn calls(run: &Run) -> Vec<Call> {
     let rows: &[usize] = if run.small() { &[3, 96] } else { &[3, 96, 768, 3072, 24_576, 98_304, 786_432] };
     let batches: &[usize] = if run.small() { &[2, 32] } else { &[32, 256, 1024, 8192, 65_536] };
-    let call = |name, n, predicted| Call { name, n, predicted, draws: None };
+    let call = |name, n, predicted| Call { name, n, predicted, kind: Kind::Named };
     let mut all: Vec<Call> = rows.iter().map(|&n| call("act", n, predict::act(n))).collect();
     all.extend(batches.iter().map(|&n| call("update", n, predict::update(n))));
     for (name, draws) in [("learn", Drawn::Uniformly), ("learn, by priority", Drawn::ByPriority)] {
@@ -101,9 +127,20 @@ fn calls(run: &Run) -> Vec<Call> {
             name,
             n,
             predicted: predict::learn(n, draws == Drawn::ByPriority),
-            draws: Some(draws),
+            kind: Kind::Steps(draws),
         };
         all.extend(batches.iter().map(one));
+    }
+    let few = &batches[..2];
+    for &n in few {
+        let mixed = Kind::Any(|n| mix_on(n, true));
+        let predicted = [predict::mix(n, false), predict::mix(n, true)].concat();
+        all.push(Call { name: "mix", n, predicted, kind: mixed });
+        let targets = Kind::Any(|n| targets_on(n, true));
+        all.push(Call { name: "td_target", n, predicted: predict::td_target(n), kind: targets });
+        let cell = CellShape { kind: CellKind::Gru, width: 64 };
+        let predicted = [predict::cell_forward(cell, 26, n), predict::cell_backward(cell, 26, n)].concat();
+        all.push(Call { name: "gru", n, predicted, kind: Kind::Any(gru) });
     }
     all
 }
@@ -171,7 +208,7 @@ pub fn launches(run: &Run) -> Result<Value, String> {
     let mut rows = Vec::new();
     for call in calls(run) {
         // A learner's steps are one graph, as in training; what is written is for one of them.
-        let steps = if call.draws.is_some() { STEPS } else { 1 };
+        let steps = if matches!(call.kind, Kind::Steps(_)) { STEPS } else { 1 };
         let mut work = call.work(run, steps)?;
         let all = timed(&mut work, repetitions)?;
         let on_device: Vec<f64> =

@@ -3,6 +3,7 @@
 
 use coact_kernels::{Activation, Backend, CpuOptions, Device, QShape, TensorKind};
 
+use crate::contest::Run;
 use crate::data;
 
 /// Agents of the group.
@@ -43,4 +44,12 @@ pub fn parameters(shape: &QShape, index: u32) -> Vec<f32> {
 pub fn backend(device: Device, threads: usize) -> Result<Backend, String> {
     let chosen = device.backend(CpuOptions { threads, isa: None });
     chosen.map(|(backend, _)| backend).map_err(|e| e.to_string())
+}
+
+/// Work on any backend: makes so many calls.
+pub type OnBackend = Box<dyn FnMut(&mut Backend, u64) -> Result<(), String>>;
+
+/// The same on one backend.
+pub fn on(mut backend: Backend, mut work: OnBackend) -> Run<'static> {
+    Box::new(move |calls| work(&mut backend, calls))
 }

@@ -9,7 +9,7 @@ use coact_kernels::{
 };
 
 use super::Session;
-use super::network::backend;
+use super::network::{OnBackend, backend, on};
 use super::update::peak;
 use crate::contest::{Contest, Run, Unit};
 use crate::data;
@@ -55,7 +55,11 @@ pub fn cell(
     backward: bool,
     device: Device,
 ) -> Result<Run<'static>, String> {
-    let mut backend = backend(device, 1)?;
+    Ok(on(backend(device, 1)?, cell_on(shape, steps, rows, backward)))
+}
+
+/// The calls of [`cell`], on any backend.
+pub fn cell_on(shape: CellShape, steps: usize, rows: usize, backward: bool) -> OnBackend {
     let mut rng = data::stream(40);
     let n = steps * rows;
     let params = data::uniforms(&mut rng, shape.param_count(), -0.125, 0.125);
@@ -65,7 +69,7 @@ pub fn cell(
     let (mut hidden, mut grads) = (vec![0.0; d_hidden.len()], vec![0.0; params.len()]);
     let mut d_input_side = vec![0.0; input_side.len()];
     let mut cache = CellCache::new();
-    Ok(Box::new(move |calls| {
+    Box::new(move |backend, calls| {
         for _ in 0..calls {
             let call = CellForward {
                 shape,
@@ -92,7 +96,7 @@ pub fn cell(
             black_box((&mut hidden, &mut grads));
         }
         Ok(())
-    }))
+    })
 }
 
 /// Layers before and behind a cell of the agents of `simple_spread`.

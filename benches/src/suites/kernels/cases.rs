@@ -11,7 +11,7 @@ use coact_kernels::{
 
 use crate::contest::Run;
 use crate::data;
-use crate::suites::network::{AGENTS, OBS, backend, q_shape};
+use crate::suites::network::{AGENTS, OBS, OnBackend, backend, on, q_shape};
 
 /// Layers of the network of `simple_spread`.
 pub fn layers() -> MlpShape {
@@ -204,7 +204,11 @@ pub const MIX: MixShape = MixShape { n_agents: AGENTS, state: AGENTS * OBS, embe
 /// # Errors
 /// What the backend said.
 pub fn mix(rows: usize, backward: bool, device: Device, threads: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(device, threads)?;
+    Ok(on(backend(device, threads)?, mix_on(rows, backward)))
+}
+
+/// The calls of [`mix`], on any backend.
+pub fn mix_on(rows: usize, backward: bool) -> OnBackend {
     let mut rng = data::stream(56);
     let params = data::uniforms(&mut rng, MIX.param_count(), -0.2, 0.2);
     let (q, state) =
@@ -212,7 +216,7 @@ pub fn mix(rows: usize, backward: bool, device: Device, threads: usize) -> Resul
     let d_total = data::normals(&mut rng, rows);
     let (mut total, mut grads, mut d_q) = (vec![0.0; rows], vec![0.0; params.len()], vec![0.0; q.len()]);
     let mut cache = MixCache::new();
-    Ok(Box::new(move |calls| {
+    Box::new(move |backend, calls| {
         for _ in 0..calls {
             let (params, q, state) = (&params[..], &q[..], &state[..]);
             let call = MixForward { shape: MIX, params, q, state, total: &mut total };
@@ -225,7 +229,7 @@ pub fn mix(rows: usize, backward: bool, device: Device, threads: usize) -> Resul
             black_box((&mut total, &mut grads, &mut d_q));
         }
         Ok(())
-    }))
+    })
 }
 
 /// Calls that form double Q-learning's targets of a team of `simple_spread`, summed or mixed.
@@ -233,7 +237,11 @@ pub fn mix(rows: usize, backward: bool, device: Device, threads: usize) -> Resul
 /// # Errors
 /// What the backend said.
 pub fn targets(batch: usize, mixed: bool, device: Device, threads: usize) -> Result<Run<'static>, String> {
-    let mut backend = backend(device, threads)?;
+    Ok(on(backend(device, threads)?, targets_on(batch, mixed)))
+}
+
+/// The calls of [`targets`], on any backend.
+pub fn targets_on(batch: usize, mixed: bool) -> OnBackend {
     let (shape, rows) = (q_shape(), batch * AGENTS);
     let mut rng = data::stream(57);
     let params = data::uniforms(&mut rng, shape.param_count(), -0.2, 0.2);
@@ -243,7 +251,7 @@ pub fn targets(batch: usize, mixed: bool, device: Device, threads: usize) -> Res
     let next_state = data::normals(&mut rng, batch * MIX.state);
     let (reward, discount, team) = (data::normals(&mut rng, batch), vec![0.99; rows], vec![0.99; batch]);
     let (mut target, mut scratch) = (vec![0.0; batch], TdTargetScratch::new());
-    Ok(Box::new(move |calls| {
+    Box::new(move |backend, calls| {
         for _ in 0..calls {
             let group = NextGroup {
                 shape: &shape,
@@ -268,5 +276,5 @@ pub fn targets(batch: usize, mixed: bool, device: Device, threads: usize) -> Res
             black_box(&mut target);
         }
         Ok(())
-    }))
+    })
 }

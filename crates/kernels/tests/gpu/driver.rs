@@ -88,12 +88,23 @@ fn passes(filter: &str, settings: &[(&str, &str)]) {
     }
 }
 
-#[test]
-fn kernels_give_the_bits_of_the_cpu_in_every_order_of_threads() {
-    for order in ["0", "1", "2", "3", "4"] {
-        passes("on_a_device", &[("COACT_SIM_ORDER", order)]);
-    }
+/// Every comparison, in an order of threads; a test each, so that they run beside each other.
+macro_rules! every_order {
+    ($($name:ident: $order:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            passes("on_a_device", &[("COACT_SIM_ORDER", $order)]);
+        }
+    )*};
 }
+
+every_order!(
+    kernels_give_the_bits_of_the_cpu_ascending: "0",
+    kernels_give_the_bits_of_the_cpu_descending: "1",
+    kernels_give_the_bits_of_the_cpu_strided: "2",
+    kernels_give_the_bits_of_the_cpu_shuffled: "3",
+    kernels_give_the_bits_of_the_cpu_shuffled_again: "4",
+);
 
 #[test]
 fn a_device_that_cannot_be_used_is_refused_in_one_line() {
