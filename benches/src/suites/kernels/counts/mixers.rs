@@ -99,11 +99,11 @@ pub fn mix(batch: usize, backward: bool) -> Vec<Launch> {
     let tiles =
         |side: f64| all.iter().map(|(k, n)| ((k + 1.0) / side).ceil() * (n / side).ceil()).sum::<f64>();
     let (chunks, chunk) = ((b / 256.0).ceil(), b.min(256.0));
-    // As the gradients of an update: one or sixteen a thread, with as many products a row, and eight loads or two.
+    // As the gradients of an update: one or sixteen a thread, with as many products a row, and two loads either way.
     let (name, tiles, each, wait) = if tiles(64.0) * chunks < H100.multiprocessors {
         ("mix_grads_1", tiles(16.0), 7.0, LOAD)
     } else {
-        ("mix_grads_4", tiles(64.0), 26.0, 2.0 * LOAD)
+        ("mix_grads_4", tiles(64.0), 20.0, LOAD)
     };
     let grads = launch(
         name,

@@ -210,11 +210,11 @@ fn grads(b: f64) -> Launch {
         layers.iter().map(|(k, n)| ((k + side) / side).floor() * (n / side).ceil()).sum()
     };
     let few = tiles(64.0) * chunks < 132.0;
-    // A row: one multiply-add and two loads with their addresses; or sixteen, eight and two.
+    // A row: one multiply-add and two loads with their addresses; or sixteen, two loads of four numbers and two others.
     let (name, tiles, each, wait) = if few {
         ("update_grads_1", tiles(16.0), 7.0, LOAD)
     } else {
-        ("update_grads_4", tiles(64.0), 26.0, 2.0 * LOAD)
+        ("update_grads_4", tiles(64.0), 20.0, LOAD)
     };
     let cost = (8.0 * each * chunk, chunk * (each + wait) + 400.0);
     let bytes = 4.0 * rows * 23.0 + 8.0 * rows * hidden + 4.0 * chunks * params();

@@ -72,7 +72,7 @@ pub fn cell_backward(shape: CellShape, steps: usize, rows: usize) -> Vec<Launch>
 pub fn grads(name: &str, rows: f64, k: f64, n: f64) -> Launch {
     let (tiles, chunks) = (((k + 1.0) / 64.0).ceil() * (n / 64.0).ceil(), (rows / CHUNK).ceil());
     let chunk = rows.min(CHUNK);
-    let cost = (8.0 * 26.0 * chunk, chunk * (26.0 + 2.0 * LOAD) + 400.0);
+    let cost = (8.0 * 20.0 * chunk, chunk * (20.0 + LOAD) + 400.0);
     let bytes = 4.0 * (rows * (k + n) + chunks * (k + 1.0) * n);
     launch(name, tiles * chunks, 256, 0.0, cost, 2.0 * rows * k * n, bytes)
 }
