@@ -32,6 +32,8 @@ struct Board {
     job: UnsafeCell<Option<*const Work<'static>>>,
     asleep: Vec<AtomicBool>,
     stop: AtomicBool,
+    /// Workers that run.
+    begun: AtomicUsize,
     panicked: AtomicBool,
 }
 
@@ -65,6 +67,7 @@ impl Board {
     }
 
     fn worker(&self, thread: usize) {
+        self.begun.fetch_add(1, Ordering::Release);
         let mut last = 0;
         let mut idle = 0;
         while !self.stop.load(Ordering::Relaxed) {
@@ -134,6 +137,7 @@ impl Team {
             job: UnsafeCell::new(None),
             asleep: (0..n).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
         });
         let mut team = Self { board, workers: Vec::with_capacity(n), epoch: 0 };
@@ -142,6 +146,11 @@ impl Team {
             let builder = std::thread::Builder::new().name(format!("coact-{thread}"));
             // A refused thread drops the team, which ends the workers so far.
             team.workers.push(builder.spawn(move || board.worker(thread))?);
+        }
+        // A thread that begins takes memory. On a busy machine it might do so long after this, in the middle of a computation
+        // that is to take none.
+        while team.board.begun.load(Ordering::Acquire) < n {
+            std::thread::yield_now();
         }
         Ok(team)
     }
