@@ -169,7 +169,7 @@ def test_continuous_actions() -> None:
 
 def test_other_threads_go_on_while_a_step_runs() -> None:
     """A thread that counts gets on during steps, which it could not if they held the interpreter's lock."""
-    envs = coact.batch_env("overcooked", 20_000, seed=0, num_threads=1)
+    envs = coact.batch_env("overcooked", 80_000, seed=0, num_threads=1)
     envs.reset()
     actions = envs.sample_actions(np.random.default_rng(0))
     stop = threading.Event()
