@@ -5,12 +5,12 @@ use crate::act::reference::q_values;
 use crate::mix_reference;
 use crate::td::argmax_legal;
 
-fn wide(x: &[f32]) -> Vec<f64> {
+pub(crate) fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// Value of the next state of row `row` of `[B, A]`; not a number without a legal action.
-fn next_value(group: &NextGroup<'_>, double_q: bool, row: usize) -> f64 {
+pub(crate) fn next_value(group: &NextGroup<'_>, double_q: bool, row: usize) -> f64 {
     let (agent, d, p) = (row % group.n_agents, group.shape.mlp.input, group.shape.param_count());
     let set = if group.n_sets == 1 { 0 } else { agent };
     let obs = wide(&group.next_obs[row * d..(row + 1) * d]);

@@ -2,13 +2,10 @@
 //! gradient. Written from the definitions, without chunks.
 
 use super::{GroupBatch, Update};
-use crate::act::reference::{dueling, q_values};
-use crate::td::argmax_legal;
+use crate::act::reference::dueling;
+use crate::td_target::reference::wide;
+use crate::td_target::{self, NextGroup};
 use crate::{Loss, Mixer, mlp_reference};
-
-fn wide(x: &[f32]) -> Vec<f64> {
-    x.iter().map(|&v| f64::from(v)).collect()
-}
 
 fn loss_and_slope(loss: Loss, td: f64) -> (f64, f64) {
     match loss {
@@ -33,20 +30,19 @@ fn network(group: &GroupBatch<'_>, critic: usize, agent: usize) -> std::ops::Ran
 }
 
 fn next_value(group: &GroupBatch<'_>, double_q: bool, row: usize) -> f64 {
-    let (agent, d) = (row % group.n_agents, group.shape.mlp.input);
-    let obs = wide(&group.next_obs[row * d..(row + 1) * d]);
-    let values =
-        |params: &[f32], critic| q_values(group.shape, &wide(&params[network(group, critic, agent)]), &obs);
-    let mut target = values(group.target_params, 0);
-    if group.n_critics == 2 {
-        let other = values(group.target_params, 1);
-        target = target.iter().zip(&other).map(|(a, b)| a.min(*b)).collect();
-    }
-    let judge = if double_q { values(group.params, 0) } else { target.clone() };
-    let words = if group.next_mask.is_empty() { 0 } else { group.shape.mask_words() };
-    let mask = &group.next_mask[row * words..(row + 1) * words];
-    let judge: Vec<f32> = judge.iter().map(|&v| v as f32).collect();
-    argmax_legal(&judge, mask).map_or(f64::NAN, |a| target[a])
+    let next = NextGroup {
+        shape: group.shape,
+        n_agents: group.n_agents,
+        n_sets: group.n_sets,
+        n_critics: group.n_critics,
+        params: group.params,
+        target_params: group.target_params,
+        next_obs: group.next_obs,
+        next_mask: group.next_mask,
+        reward: group.reward,
+        discount: group.discount,
+    };
+    td_target::reference::next_value(&next, double_q, row)
 }
 
 /// Targets: `[B, agents of all groups]` ([`Mixer::Independent`]; of invalid rows 0) or `[B]` ([`Mixer::Sum`]).
