@@ -4,9 +4,9 @@
 // own business, so these are not the CPU's bits; they are the same bits in every run on one kind of device, because nothing
 // here depends on timing.
 //
-// Same tiles as in `network.cuh`: `x[k * LD + r]`. A warp computes all ROWS rows of 8 TILES columns of one network. An instruction takes 16
-// rows, 8 columns and 8 of k; which row, column or k of ours is which of its own is free, and chosen so that a lane loads
-// neighbors at once and the lanes of a warp meet in few banks:
+// Same tiles as in `network.cuh`: `x[k * LD + r]`. A warp computes all ROWS rows of 8 TILES columns of one network. An
+// instruction takes 16 rows, 8 columns and 8 of k; which row, column or k of ours is which of its own is free, and chosen so
+// that a lane loads neighbors at once and the lanes of a warp meet in few banks:
 //   - lane (i, j) = (lane / 4, lane % 4) has rows ROWS / 8 * i on, ROWS / 8 of them: halves of each fragment of 16 rows;
 //   - it has k 2 j and 2 j + 1 of each eight;
 //   - it loads columns TILES * c(i) on, where c counts the even i first, and stores those of its even and its odd slot.
