@@ -128,6 +128,8 @@ fn go(run: &mut Training, on_policy: bool, vector_steps: usize) {
 }
 
 fn collecting_and_updating_allocate_nothing() {
+    // A thread of the pool takes memory when it begins, which on a busy machine may be long after the pool was made.
+    rayon::broadcast(|_| ());
     for setup in setups() {
         let mut run = setup.build();
         let on_policy = coact_algorithms::find(setup.algorithm).unwrap().feed == Feed::OnPolicy;
